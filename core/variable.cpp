@@ -1,0 +1,269 @@
+#include "core/variable.h"
+
+#include <algorithm>
+#include <atomic>
+#include <unordered_set>
+
+#include "core/gradient_math.h"
+
+namespace slotwise {
+
+struct VariableState {
+  Tensor value;
+  Tensor grad;  // leaves only; the buffer outlives clear_grad()
+  bool grad_ready = false;
+  bool requires_grad = false;
+  std::shared_ptr<Operation> producer;  // null for a leaf
+  int output_index = 0;
+};
+
+class Operation {
+ public:
+  const char* name = "";
+  std::uint64_t sequence = 0;
+  std::vector<Variable> inputs;
+  std::vector<Tensor> output_grads;
+  BackwardFunction run;
+
+  static VariableState* state_of(const Variable& variable) { return variable.state_.get(); }
+
+  void release() {
+    run = nullptr;
+    inputs.clear();
+    for (Tensor& grad : output_grads) grad = {};
+  }
+};
+
+namespace {
+
+thread_local bool g_recording = true;
+thread_local bool g_recomputing = false;
+std::atomic<std::uint64_t> g_sequence{0};
+
+// Where the gradient of a variable is collected: in the leaf itself or in the op that made it.
+struct GradientSlot {
+  Tensor* tensor;
+  bool ready;
+};
+
+GradientSlot slot_of(VariableState& state) {
+  if (!state.producer) return {&state.grad, state.grad_ready};
+  Tensor& grad = state.producer->output_grads[static_cast<std::size_t>(state.output_index)];
+  return {&grad, grad.defined()};
+}
+
+}  // namespace
+
+Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<VariableState>()) {
+  state_->value = std::move(value);
+  state_->requires_grad = requires_grad;
+}
+
+const Tensor& Variable::value() const {
+  SLOTWISE_CHECK(defined(), "[variable] value() of an undefined variable");
+  return state_->value;
+}
+
+bool Variable::requires_grad() const {
+  return defined() && state_->requires_grad;
+}
+
+void Variable::set_requires_grad(bool requires_grad) const {
+  SLOTWISE_CHECK(!state_->producer, "[variable] only a leaf can change requires_grad");
+  state_->requires_grad = requires_grad;
+  if (!requires_grad) release_grad();
+}
+
+void Variable::set_value(Tensor value) const {
+  SLOTWISE_CHECK(!state_->producer, "[variable] only a leaf can change its value");
+  state_->value = std::move(value);
+}
+
+bool Variable::has_grad() const {
+  return defined() && state_->grad_ready;
+}
+
+const Tensor& Variable::grad() const {
+  SLOTWISE_CHECK(has_grad(), "[variable] no gradient has reached this variable");
+  return state_->grad;
+}
+
+void Variable::clear_grad() const {
+  state_->grad_ready = false;
+}
+
+void Variable::release_grad() const {
+  state_->grad_ready = false;
+  state_->grad = {};
+}
+
+bool BackwardContext::has_output_grad(int output) const {
+  return operation_.output_grads[static_cast<std::size_t>(output)].defined();
+}
+
+const Tensor& BackwardContext::output_grad(int output) const {
+  const Tensor& grad = operation_.output_grads[static_cast<std::size_t>(output)];
+  SLOTWISE_CHECK(grad.defined(), "[{}] backward without a gradient of output {}", operation_.name,
+                 output);
+  return grad;
+}
+
+Tensor BackwardContext::take_output_grad(int output) {
+  return std::exchange(operation_.output_grads[static_cast<std::size_t>(output)], Tensor{});
+}
+
+bool BackwardContext::wants(int input) const {
+  return operation_.inputs[static_cast<std::size_t>(input)].requires_grad();
+}
+
+Sink BackwardContext::input_sink(int input) {
+  if (!wants(input)) return {};
+  VariableState& state = *Operation::state_of(operation_.inputs[static_cast<std::size_t>(input)]);
+  const GradientSlot slot = slot_of(state);
+  Tensor& grad = *slot.tensor;
+  if (!slot.ready) {
+    if (!grad.defined() || !grad.unique()) {
+      grad = Tensor::empty(state.value.shape(), DType::f32, state.value.device(),
+                           state.producer ? "activation gradient" : "parameter gradient");
+    }
+    state.grad_ready = true;
+    return {grad, false};
+  }
+  // Somebody else may still read this memory (a gradient handed to two inputs): copy before adding.
+  if (!grad.unique()) grad = grad.clone("activation gradient");
+  return {grad, true};
+}
+
+void BackwardContext::give_input_grad(int input, Tensor given) {
+  if (!wants(input)) return;
+  VariableState& state = *Operation::state_of(operation_.inputs[static_cast<std::size_t>(input)]);
+  const GradientSlot slot = slot_of(state);
+  if (!slot.ready && state.producer) {
+    *slot.tensor = given.view(state.value.shape());
+    return;
+  }
+  const Sink sink = input_sink(input);
+  write_gradient(sink, given.view(state.value.shape()));
+}
+
+bool needs_gradient(const std::vector<Variable>& inputs) {
+  return g_recording && std::any_of(inputs.begin(), inputs.end(),
+                                    [](const Variable& v) { return v.requires_grad(); });
+}
+
+std::vector<Variable> record(const char* name, std::vector<Variable> inputs,
+                             std::vector<Tensor> outputs, BackwardFunction backward, bool always) {
+  const bool keep = needs_gradient(inputs) || (always && g_recording);
+  std::shared_ptr<Operation> operation;
+  if (keep) {
+    operation = std::make_shared<Operation>();
+    operation->name = name;
+    operation->sequence = g_sequence++;
+    operation->inputs = std::move(inputs);
+    operation->output_grads.resize(outputs.size());
+    operation->run = std::move(backward);
+  }
+  std::vector<Variable> results;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    Variable result(std::move(outputs[i]), keep);
+    result.state_->producer = operation;
+    result.state_->output_index = static_cast<int>(i);
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+Variable record(const char* name, std::vector<Variable> inputs, Tensor output,
+                BackwardFunction backward, bool always) {
+  return record(name, std::move(inputs), std::vector<Tensor>{std::move(output)},
+                std::move(backward), always)[0];
+}
+
+class Engine {
+ public:
+  static void run(const Variable& output, Tensor seed) {
+    VariableState* state = output.state_.get();
+    SLOTWISE_CHECK(state != nullptr && state->producer,
+                   "[backward] the output does not depend on anything that needs a gradient");
+    state->producer->output_grads[static_cast<std::size_t>(state->output_index)] = std::move(seed);
+    for (auto& operation : reachable(state->producer)) {
+      const auto has = [](const Tensor& grad) { return grad.defined(); };
+      if (operation->run &&
+          std::any_of(operation->output_grads.begin(), operation->output_grads.end(), has)) {
+        BackwardContext context(*operation);
+        operation->run(context);
+      }
+      operation->release();
+      operation.reset();
+    }
+  }
+
+ private:
+  // All ops below `top`, the last made first: every consumer of a value stands before its producer.
+  static std::vector<std::shared_ptr<Operation>> reachable(const std::shared_ptr<Operation>& top) {
+    std::vector<std::shared_ptr<Operation>> order{top};
+    std::unordered_set<Operation*> seen{top.get()};
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const Operation* operation = order[i].get();
+      for (const Variable& input : operation->inputs) {
+        if (!input.defined() || !input.state_->producer) continue;
+        if (seen.insert(input.state_->producer.get()).second) {
+          order.push_back(input.state_->producer);
+        }
+      }
+    }
+    std::sort(order.begin(), order.end(),
+              [](const auto& a, const auto& b) { return a->sequence > b->sequence; });
+    return order;
+  }
+};
+
+void backward(const Variable& output, Tensor seed) {
+  if (!seed.defined()) {
+    const std::vector<float> ones(static_cast<std::size_t>(output.value().elements()), 1.0f);
+    seed = Tensor::from(ones, output.shape(), output.value().device(), "seed");
+  }
+  Engine::run(output, std::move(seed));
+}
+
+NoGrad::NoGrad() : previous_(std::exchange(g_recording, false)) {}
+NoGrad::~NoGrad() {
+  g_recording = previous_;
+}
+bool recording() {
+  return g_recording;
+}
+bool recomputing() {
+  return g_recomputing;
+}
+
+Variable checkpoint(const CheckpointBody& body, const std::vector<Variable>& inputs,
+                    bool trainable) {
+  Tensor output;
+  {
+    const NoGrad no_grad;
+    output = body(inputs).value();
+  }
+  auto again = [body, inputs](BackwardContext& context) {
+    std::vector<Variable> copies;
+    for (const Variable& input : inputs) {
+      copies.push_back(input.defined() ? Variable(input.value(), input.requires_grad())
+                                       : Variable());
+    }
+    const bool previous = std::exchange(g_recomputing, true);
+    try {
+      const Variable again_output = body(copies);
+      if (again_output.requires_grad()) backward(again_output, context.take_output_grad());
+    } catch (...) {
+      g_recomputing = previous;
+      throw;
+    }
+    g_recomputing = previous;
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+      if (copies[i].has_grad()) context.give_input_grad(static_cast<int>(i), copies[i].grad());
+    }
+  };
+  return record("checkpoint", inputs, std::move(output), std::move(again), trainable);
+}
+
+}  // namespace slotwise

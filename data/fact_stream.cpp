@@ -1,0 +1,93 @@
+#include "data/fact_stream.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/random.h"
+#include "data/json_lines.h"
+#include "data/tokenizer.h"
+
+namespace slotwise {
+namespace {
+
+std::vector<std::int32_t> encode_wording(const std::string& text, const std::string& id,
+                                         const Tokenizer& tokenizer,
+                                         const FactStreamOptions& options) {
+  const SpecialTokens& special = tokenizer.special();
+  std::vector<std::int32_t> tokens = tokenizer.encode(text);
+  if (special.bos) tokens.insert(tokens.begin(), *special.bos);
+  if (options.append_eos) {
+    if (!special.eos) user_error("facts shall end with end-of-text, but the tokenizer has none");
+    tokens.push_back(*special.eos);
+  }
+  if (options.max_tokens > 0 && tokens.size() > static_cast<std::size_t>(options.max_tokens)) {
+    user_error("a wording of fact {} has {} tokens, the limit is {}: shorten it or raise the limit",
+               id, tokens.size(), options.max_tokens);
+  }
+  if (tokens.size() < 2) user_error("a wording of fact {} has nothing to learn: \"{}\"", id, text);
+  return tokens;
+}
+
+}  // namespace
+
+std::vector<Fact> read_facts(const std::filesystem::path& path) {
+  std::vector<Fact> facts;
+  read_json_lines(path, [&](const nlohmann::json& row, std::int64_t) {
+    facts.push_back({text_field(row, "id"), texts_field(row, "wordings")});
+  });
+  if (facts.empty()) user_error("{} holds no facts", path.string());
+  return facts;
+}
+
+FactStream::FactStream(const std::vector<Fact>& facts, const Tokenizer& tokenizer,
+                       const FactStreamOptions& options)
+    : options_(options) {
+  SLOTWISE_CHECK(!facts.empty(), "[fact_stream] expected at least one fact, got none");
+  SLOTWISE_CHECK(options.facts_per_batch >= 1 && options.wordings_per_fact >= 1,
+                 "[fact_stream] expected at least 1 fact and 1 wording a batch, got {} and {}",
+                 options.facts_per_batch, options.wordings_per_fact);
+  pad_id_ = tokenizer.special().pad.value_or(0);
+  for (const Fact& fact : facts) {
+    SLOTWISE_CHECK(!fact.wordings.empty(), "[fact_stream] fact {} has no wording", fact.id);
+    ids_.push_back(fact.id);
+    auto& encoded = encoded_.emplace_back();
+    for (const std::string& text : fact.wordings) {
+      encoded.push_back(encode_wording(text, fact.id, tokenizer, options));
+    }
+  }
+}
+
+std::int64_t FactStream::batches_per_epoch() const {
+  return (facts() + options_.facts_per_batch - 1) / options_.facts_per_batch;
+}
+
+std::vector<std::int64_t> FactStream::facts_of_batch(std::int64_t index) const {
+  SLOTWISE_CHECK(index >= 0, "[fact_stream] no batch {}", index);
+  const std::int64_t epoch = index / batches_per_epoch();
+  const auto order = Random(options_.seed, fmt::format("facts/{}", epoch)).permutation(facts());
+  const std::int64_t begin = index % batches_per_epoch() * options_.facts_per_batch;
+  const std::int64_t end = std::min(begin + options_.facts_per_batch, facts());
+  return {order.begin() + begin, order.begin() + end};
+}
+
+std::vector<std::vector<std::int32_t>> FactStream::sequences(std::int64_t index) const {
+  std::vector<std::vector<std::int32_t>> rows;
+  for (const std::int64_t fact : facts_of_batch(index)) {
+    Random random(options_.seed, fmt::format("wordings/{}/{}", index, fact));
+    const auto& all = wordings(fact);
+    std::vector<std::int64_t> drawn;
+    while (drawn.size() < static_cast<std::size_t>(options_.wordings_per_fact)) {
+      const auto order = random.permutation(static_cast<std::int64_t>(all.size()));
+      drawn.insert(drawn.end(), order.begin(), order.end());
+    }
+    drawn.resize(static_cast<std::size_t>(options_.wordings_per_fact));
+    for (const std::int64_t wording : drawn) rows.push_back(all[static_cast<std::size_t>(wording)]);
+  }
+  return rows;
+}
+
+TokenBatch FactStream::batch(std::int64_t index) const {
+  return make_batch(sequences(index), pad_id_);
+}
+
+}  // namespace slotwise

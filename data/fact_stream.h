@@ -1,0 +1,60 @@
+// Finetuning batches: a few facts, each in several wordings. An epoch visits every fact once, in a
+// random order; its last batch may hold fewer facts. Batch i is a pure function of (seed, i).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+
+namespace slotwise {
+
+class Tokenizer;
+
+struct Fact {
+  std::string id;
+  std::vector<std::string> wordings;
+};
+
+// A facts file: JSON Lines with {"id": text, "wordings": [texts]}.
+std::vector<Fact> read_facts(const std::filesystem::path& path);
+
+struct FactStreamOptions {
+  std::uint64_t seed = 0;
+  int facts_per_batch = 4;
+  // Drawn without replacement. Where a fact has fewer, all are taken and then drawn again, so that
+  // every fact fills the same number of rows.
+  int wordings_per_fact = 9;
+  bool append_eos = false;
+  int max_tokens = 0;  // per wording, with the special tokens; 0: no limit
+};
+
+class FactStream {
+ public:
+  // Encodes every wording once, after the beginning-of-sequence token where the tokenizer has one.
+  FactStream(const std::vector<Fact>& facts, const Tokenizer& tokenizer,
+             const FactStreamOptions& options);
+
+  TokenBatch batch(std::int64_t index) const;
+  // The rows of batch(index) before padding: all wordings of its first fact, then of the next.
+  std::vector<std::vector<std::int32_t>> sequences(std::int64_t index) const;
+  // Which facts batch `index` teaches, as positions in the list of facts.
+  std::vector<std::int64_t> facts_of_batch(std::int64_t index) const;
+
+  std::int64_t facts() const { return static_cast<std::int64_t>(ids_.size()); }
+  const std::string& id(std::int64_t fact) const { return ids_[static_cast<std::size_t>(fact)]; }
+  const std::vector<std::vector<std::int32_t>>& wordings(std::int64_t fact) const {
+    return encoded_[static_cast<std::size_t>(fact)];
+  }
+  std::int64_t batches_per_epoch() const;
+
+ private:
+  FactStreamOptions options_;
+  int pad_id_ = 0;
+  std::vector<std::string> ids_;
+  std::vector<std::vector<std::vector<std::int32_t>>> encoded_;
+};
+
+}  // namespace slotwise

@@ -1,0 +1,41 @@
+// Optimizer steps on whole tensors, fp32, fused: one pass over parameter, gradient and state.
+// AdamW (Loshchilov & Hutter 2019): decoupled decay; step counts from 1; bias correction as in the
+// paper. gradient_scale [1], optional: the clip factor, applied to the gradient as it is read.
+#pragma once
+
+#include "kernels/dispatch.h"
+
+namespace slotwise::kernels {
+
+struct AdamW {
+  Tensor parameter, first_moment, second_moment;  // updated
+  Tensor gradient;
+  Tensor gradient_scale;  // optional
+  float learning_rate = 0.0f;
+  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  float weight_decay = 0.0f;
+  std::int64_t step = 1;
+};
+SLOTWISE_OP(adamw, AdamW)
+
+// p -= lr * (g + decay * p); with momentum: m = momentum * m + g, p -= lr * m (PyTorch's form).
+struct Sgd {
+  Tensor parameter;
+  Tensor velocity;  // optional: needed when momentum > 0
+  Tensor gradient;
+  Tensor gradient_scale;  // optional
+  float learning_rate = 0.0f;
+  float momentum = 0.0f;
+  float weight_decay = 0.0f;
+};
+SLOTWISE_OP(sgd, Sgd)
+
+// scale [1] = min(1, max_norm / (sqrt(sum_of_squares) + 1e-6)), as torch.nn.utils.clip_grad_norm_.
+struct ClipScale {
+  Tensor scale;
+  Tensor sum_of_squares;  // [1]
+  float max_norm = 1.0f;
+};
+SLOTWISE_OP(clip_scale, ClipScale)
+
+}  // namespace slotwise::kernels

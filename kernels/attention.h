@@ -1,0 +1,36 @@
+// Softmax attention over blocks of keys (Dao et al. 2022): no [T, T] matrix is ever stored.
+// q, out: [B, Tq, H, D]; k, v: [B, Tk, G, D] with H a multiple of G (grouped queries: head h reads
+// group h / (H / G)); log_sum_exp: [B, Tq, H].
+// Query t of row b stands at key position query_start[b] + t (0 + t when absent). Causal: it sees
+// the keys up to its own position. key_length [B] i32, optional: keys at or past it are never seen.
+// A query that sees no key gets 0, and log_sum_exp -inf.
+#pragma once
+
+#include "kernels/dispatch.h"
+
+namespace slotwise::kernels {
+
+struct AttentionForward {
+  Tensor out;
+  Tensor log_sum_exp;
+  Tensor q, k, v;
+  Tensor query_start;  // optional
+  Tensor key_length;   // optional
+  bool causal = true;
+  float scale = 1.0f;
+};
+SLOTWISE_OP(attention_forward, AttentionForward)
+
+struct AttentionBackward {
+  Tensor dq, dk, dv;  // overwritten
+  Tensor dout;
+  Tensor out, log_sum_exp;
+  Tensor q, k, v;
+  Tensor query_start;  // optional
+  Tensor key_length;   // optional
+  bool causal = true;
+  float scale = 1.0f;
+};
+SLOTWISE_OP(attention_backward, AttentionBackward)
+
+}  // namespace slotwise::kernels

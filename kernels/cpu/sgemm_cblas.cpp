@@ -1,0 +1,16 @@
+#include <cblas.h>
+
+#include "kernels/cpu/sgemm.h"
+
+namespace slotwise::kernels::cpu {
+
+void sgemm(const Sgemm& call) {
+  if (call.m == 0 || call.n == 0) return;
+  const auto size = [](std::int64_t value) { return static_cast<int>(value); };
+  cblas_sgemm(CblasRowMajor, call.transpose_a ? CblasTrans : CblasNoTrans,
+              call.transpose_b ? CblasTrans : CblasNoTrans, size(call.m), size(call.n),
+              size(call.k), call.alpha, call.a, size(call.lda), call.b, size(call.ldb), call.beta,
+              call.c, size(call.ldc));
+}
+
+}  // namespace slotwise::kernels::cpu

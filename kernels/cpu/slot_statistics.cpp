@@ -1,0 +1,88 @@
+// Sequential but for the scores: these lists are short beside the rows that their slots stand for,
+// and "first come, first listed" is an order of one thread.
+#include "kernels/slot_statistics.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "core/parallel.h"
+#include "kernels/cpu/score_order.h"
+#include "kernels/cpu/scratch.h"
+
+namespace slotwise::kernels::cpu {
+
+void count_accesses(const CountAccesses& args) {
+  const std::int64_t M = args.slots.size(0), J = args.slots.size(1);
+  const std::int32_t* slots = args.slots.data<std::int32_t>();
+  const std::uint8_t* valid = args.valid.defined() ? args.valid.data<std::uint8_t>() : nullptr;
+  std::int32_t* counts = args.counts.data<std::int32_t>();
+  std::int32_t* touched = args.touched.data<std::int32_t>();
+  const std::int64_t capacity = args.touched.elements();
+  std::int32_t& touched_count = *args.touched_count.data<std::int32_t>();
+  for (std::int64_t m = 0; m < M; ++m) {
+    if (valid != nullptr && valid[m] == 0) continue;
+    for (std::int64_t access = m * J; access < (m + 1) * J; ++access) {
+      const std::int32_t slot = slots[access];
+      if (counts[slot]++ != 0) continue;
+      SLOTWISE_CHECK(touched_count < capacity,
+                     "[count_accesses] the list of touched slots is full at {}", capacity);
+      touched[touched_count++] = slot;
+    }
+  }
+}
+
+void score_slots(const ScoreSlots& args) {
+  const std::int32_t* touched = args.touched.data<std::int32_t>();
+  const std::int32_t* counts = args.counts.data<std::int32_t>();
+  const bool weighted = args.df.defined();
+  const std::int32_t* df = weighted ? args.df.data<std::int32_t>() : nullptr;
+  const float* idf = weighted ? args.idf.data<float>() : nullptr;
+  float* scores = args.scores.data<float>();
+  parallel_for(args.touched.elements(), 8192, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t a = begin; a < end; ++a) {
+      const auto count = static_cast<float>(counts[touched[a]]);
+      scores[a] = weighted ? count * idf[df[touched[a]]] : count;
+    }
+  });
+}
+
+void top_slots(const TopSlots& args) {
+  const std::int64_t accessed = args.touched.elements(), t = args.selected.elements();
+  if (t == 0) return;
+  const std::int32_t* touched = args.touched.data<std::int32_t>();
+  const float* scores = args.scores.data<float>();
+  // The score above, the slot counted down below: one integer comparison orders both.
+  const Scratch<std::uint64_t> keys(accessed, "top slots");
+  std::uint64_t* key = keys.data();
+  parallel_for(accessed, 8192, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t a = begin; a < end; ++a) {
+      key[a] = std::uint64_t{score_order(scores[a])} << 32 |
+               (0xffffffffu - static_cast<std::uint32_t>(touched[a]));
+    }
+  });
+  std::nth_element(key, key + (t - 1), key + accessed, std::greater<std::uint64_t>());
+  std::int32_t* selected = args.selected.data<std::int32_t>();
+  for (std::int64_t i = 0; i < t; ++i) {
+    selected[i] = static_cast<std::int32_t>(0xffffffffu - static_cast<std::uint32_t>(key[i]));
+  }
+  std::sort(selected, selected + t);
+}
+
+void map_slots(const MapSlots& args) {
+  std::int32_t* map = args.map.data<std::int32_t>();
+  const std::int32_t* slots = args.slots.data<std::int32_t>();
+  const auto count = static_cast<std::int32_t>(args.slots.elements());
+  for (std::int32_t i = 0; i < count; ++i) map[slots[i]] = args.clear ? -1 : i;
+}
+
+void clear_counts(const ClearCounts& args) {
+  std::int32_t* counts = args.counts.data<std::int32_t>();
+  for (const std::int32_t slot : args.slots.span<std::int32_t>()) counts[slot] = 0;
+}
+
+void add_document(const AddDocument& args) {
+  std::int32_t* df = args.df.data<std::int32_t>();
+  for (const std::int32_t slot : args.slots.span<std::int32_t>()) ++df[slot];
+}
+
+}  // namespace slotwise::kernels::cpu

@@ -1,0 +1,121 @@
+#include "layers/decoder.h"
+
+#include <cmath>
+
+#include "core/trace.h"
+#include "layers/functional/add.h"
+#include "layers/functional/embedding.h"
+#include "layers/functional/rms_norm.h"
+
+namespace slotwise {
+
+Decoder::Decoder(ParameterRegistry& registry, const DecoderConfig& config,
+                 const FeedForwardFactory& feed_forward)
+    : config_(config) {
+  check(config);
+  const Init one = Init::constant(1.0f);
+  embedding_ = registry.create("model.embed_tokens.weight", {config.vocab_size, config.hidden_size},
+                               ParameterKind::embedding, Init::normal(config.embedding_std));
+  const RotaryTable rotary = make_rotary_table(config.max_position_embeddings, config.head_size(),
+                                               config.rope_theta, registry.device());
+  for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    Block block;
+    block.input_gain = registry.create(prefix + "input_layernorm.weight", {config.hidden_size},
+                                       ParameterKind::vector, one);
+    block.attention =
+        std::make_unique<SelfAttention>(registry, prefix + "self_attn.", config, layer, rotary);
+    block.post_attention_gain = registry.create(prefix + "post_attention_layernorm.weight",
+                                                {config.hidden_size}, ParameterKind::vector, one);
+    block.feed_forward = feed_forward(registry, prefix, layer);
+    blocks_.push_back(std::move(block));
+  }
+  final_gain_ =
+      registry.create("model.norm.weight", {config.hidden_size}, ParameterKind::vector, one);
+  head_ = config.tie_word_embeddings
+              ? embedding_
+              : registry.create("lm_head.weight", {config.vocab_size, config.hidden_size},
+                                ParameterKind::matrix,
+                                Init::normal(std::pow(config.hidden_size, -0.5)));
+}
+
+Decoder::Stream Decoder::run_block(const Block& block, const Stream& in,
+                                   const ForwardContext& context) const {
+  const auto epsilon = static_cast<float>(config_.rms_norm_eps);
+  NormedSum first;
+  if (in.addition.defined()) {
+    first = add_rms_norm(in.residual, in.addition, block.input_gain, epsilon);
+  } else {
+    first = {rms_norm(in.residual, block.input_gain, epsilon), in.residual};
+  }
+  Variable attended;
+  {
+    const TraceRange range("attention");
+    attended = (*block.attention)(first.normed, context);
+  }
+  const NormedSum second = add_rms_norm(first.sum, attended, block.post_attention_gain, epsilon);
+  const TraceRange range("feed_forward");
+  return {second.sum, block.feed_forward->forward(second.normed, context)};
+}
+
+Variable Decoder::run_block_folded(const Block& block, const Variable& x,
+                                   const ForwardContext& context) const {
+  const Stream out = run_block(block, {x, {}}, context);
+  return add(out.residual, out.addition);
+}
+
+Variable Decoder::hidden(const Tensor& tokens, const ForwardContext& context) {
+  SLOTWISE_CHECK(context.length <= config_.max_position_embeddings,
+                 "[decoder] sequence of {} tokens is longer than max_position_embeddings {}",
+                 context.length, config_.max_position_embeddings);
+  const auto epsilon = static_cast<float>(config_.rms_norm_eps);
+  Stream stream{embedding(embedding_, tokens), {}};
+  for (const Block& block : blocks_) {
+    const TraceRange range("block");
+    if (checkpointing_ && recording()) {
+      const auto body = [this, &block, context](const std::vector<Variable>& in) {
+        return run_block_folded(block, in[0], context);
+      };
+      stream = {checkpoint(body, {stream.residual}, true), {}};
+    } else {
+      stream = run_block(block, stream, context);
+    }
+  }
+  if (!stream.addition.defined()) return rms_norm(stream.residual, final_gain_, epsilon);
+  return add_rms_norm(stream.residual, stream.addition, final_gain_, epsilon).normed;
+}
+
+std::vector<Linear> Decoder::attention_linears() const {
+  std::vector<Linear> out;
+  for (const Block& block : blocks_) {
+    for (const Linear& linear : block.attention->linears()) out.push_back(linear);
+  }
+  return out;
+}
+
+std::vector<Linear> Decoder::linears() const {
+  std::vector<Linear> out;
+  for (const Block& block : blocks_) {
+    for (const Linear& linear : block.attention->linears()) out.push_back(linear);
+    for (const Linear& linear : block.feed_forward->linears()) out.push_back(linear);
+  }
+  return out;
+}
+
+ForwardContext make_context(const Tensor& tokens, const Tensor& valid, Device device) {
+  ForwardContext context;
+  context.batch = tokens.size(0);
+  context.length = tokens.size(1);
+  std::vector<std::int32_t> positions;
+  for (std::int64_t b = 0; b < context.batch; ++b) {
+    for (std::int64_t t = 0; t < context.length; ++t) {
+      positions.push_back(static_cast<std::int32_t>(t));
+    }
+  }
+  context.positions =
+      Tensor::from(positions, {context.batch * context.length}, device, "positions");
+  context.valid = valid;
+  return context;
+}
+
+}  // namespace slotwise

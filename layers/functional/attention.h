@@ -1,0 +1,17 @@
+// Grouped-query softmax attention. q: [B, Tq, H, D]; k, v: [B, Tk, G, D]; result [B, Tq, H, D].
+#pragma once
+
+#include "core/variable.h"
+
+namespace slotwise {
+
+struct AttentionMask {
+  bool causal = true;
+  Tensor query_start;  // [B] i32, optional: key position of each row's first query
+  Tensor key_length;   // [B] i32, optional: keys at or past it are not seen
+};
+
+Variable attention(const Variable& q, const Variable& k, const Variable& v,
+                   const AttentionMask& mask, float scale);
+
+}  // namespace slotwise

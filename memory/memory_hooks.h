@@ -1,0 +1,27 @@
+// What others may watch or take from the memory layers of a model while it runs. One object is
+// shared by all memory layers; `table` is the index of the value table that a layer reads.
+#pragma once
+
+#include <functional>
+
+#include "layers/functional/weighted_bag.h"
+
+namespace slotwise {
+
+struct Access {
+  int table = 0;
+  Tensor slots;    // [M, H * k] i32
+  Tensor weights;  // [M, H * k]
+  Tensor valid;    // [M] u8 or undefined
+};
+
+struct MemoryHooks {
+  // Called once per forward and memory layer (not for a recomputed forward).
+  std::function<void(const Access&)> on_access;
+  // Called in backward, the highest layer first: what the gradient of chosen rows needs.
+  std::function<void(int table, const KeptBag&)> keep;
+  // The memory switched off: its addition to the residual stream is zero.
+  bool disabled = false;
+};
+
+}  // namespace slotwise

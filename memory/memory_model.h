@@ -1,0 +1,42 @@
+// A decoder with memory layers (or none): the model that the programs train.
+#pragma once
+
+#include <memory>
+
+#include "layers/decoder.h"
+#include "memory/memory_config.h"
+#include "memory/memory_hooks.h"
+#include "memory/value_table.h"
+
+namespace slotwise {
+
+struct ModelConfig {
+  DecoderConfig decoder;
+  MemoryConfig memory;
+};
+
+class MemoryModel {
+ public:
+  MemoryModel(const ModelConfig& config, std::uint64_t seed, Device device);
+  MemoryModel(const MemoryModel&) = delete;
+  MemoryModel& operator=(const MemoryModel&) = delete;
+
+  Decoder& decoder() { return *decoder_; }
+  const ModelConfig& config() const { return config_; }
+  ParameterRegistry& parameters() { return registry_; }
+  const ParameterRegistry& parameters() const { return registry_; }
+  const std::vector<ValueTable>& tables() const { return tables_; }
+  MemoryHooks& hooks() { return *hooks_; }
+  Device device() const { return registry_.device(); }
+
+ private:
+  std::unique_ptr<FeedForward> feed_forward(const std::string& prefix, std::int64_t layer);
+
+  ModelConfig config_;
+  ParameterRegistry registry_;
+  std::shared_ptr<MemoryHooks> hooks_;
+  std::vector<ValueTable> tables_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
+}  // namespace slotwise

@@ -1,0 +1,46 @@
+// One optimizer step of sparse memory finetuning, read as the method is told (SMF section 3):
+//   count   every slot that the whole optimizer batch reads (all micro-batches, heads, layers on a
+//   table) select  the rows that may change reduce  their gradients, from what the memory layers
+//   kept in backward
+// The caller then updates those rows and nothing else.
+#pragma once
+
+#include "core/row_gradient.h"
+#include "memory/memory_model.h"
+#include "memory/slot_selector.h"
+
+namespace slotwise {
+
+class SparseStep {
+ public:
+  // Hooks itself into the model's memory layers for as long as it lives.
+  SparseStep(MemoryModel& model, std::shared_ptr<const SlotSelector> selector,
+             std::int64_t rows_per_table);
+  ~SparseStep();
+  SparseStep(const SparseStep&) = delete;
+  SparseStep& operator=(const SparseStep&) = delete;
+
+  // Forwards and backwards of one optimizer batch lie between two calls of finish().
+  // One entry per table; no rows where the batch read none.
+  std::vector<RowGradient> finish(std::int64_t step);
+  // What the last finished step saw.
+  std::int64_t accessed(int table) const { return accessed_[static_cast<std::size_t>(table)]; }
+  const AccessCounter& counter(int table) const {
+    return counters_[static_cast<std::size_t>(table)];
+  }
+  // Accesses are counted only while this is on (evaluation in between must not count).
+  void set_active(bool active);
+
+ private:
+  RowGradient reduce(int table, const Tensor& rows);
+
+  MemoryModel& model_;
+  std::shared_ptr<const SlotSelector> selector_;
+  std::int64_t rows_per_table_;
+  std::vector<AccessCounter> counters_;
+  std::vector<std::vector<KeptBag>> kept_;
+  std::vector<Tensor> row_of_slot_;  // [N] i32 per table, -1 but within reduce()
+  std::vector<std::int64_t> accessed_;
+};
+
+}  // namespace slotwise

@@ -1,0 +1,193 @@
+// Optimizer steps: AdamW, SGD and the clip factor. Updates have no gradient of their own.
+#include "kernels/adamw.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/op_registry.h"
+
+namespace slotwise::testing {
+namespace {
+
+Tensor squared_normal(std::int64_t size, std::uint64_t seed) {
+  const Tensor out = random_normal({size}, seed);
+  for (float& value : out.span<float>()) value *= value;
+  return out;
+}
+
+Tensor optional_scale(const Tensor& tensor) {
+  return tensor.elements() > 0 ? tensor : Tensor();
+}
+
+double scale_of(const std::vector<double>& scale) {
+  return scale.empty() ? 1.0 : scale[0];
+}
+
+struct AdamWCase {
+  std::int64_t size;
+  std::int64_t step = 1;
+  float weight_decay = 0.0f;
+  bool clip = false;
+  float gradient_std = 1.0f;
+  bool in_place = false;  // benchmarks do not time the copies
+};
+
+// Inputs: parameter, both moments, gradient, clip factor. Outputs: the first three, updated.
+Tensors run_adamw(const AdamWCase& s, const Tensors& in) {
+  Tensors out{in[0], in[1], in[2]};
+  if (!s.in_place) out = {in[0].clone(), in[1].clone(), in[2].clone()};
+  kernels::adamw({.parameter = out[0],
+                  .first_moment = out[1],
+                  .second_moment = out[2],
+                  .gradient = in[3],
+                  .gradient_scale = optional_scale(in[4]),
+                  .learning_rate = 0.05f,
+                  .beta1 = 0.9f,
+                  .beta2 = 0.95f,
+                  .epsilon = 1e-6f,
+                  .weight_decay = s.weight_decay,
+                  .step = s.step});
+  return out;
+}
+
+// As torch.optim.AdamW writes it.
+Doubles adamw_reference(const AdamWCase& s, const Doubles& in) {
+  const double rate = 0.05f, beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-6f;
+  const double step = static_cast<double>(s.step);
+  const double bias1 = 1.0 - std::pow(beta1, step);
+  const double bias2 = 1.0 - std::pow(beta2, step);
+  Doubles out{in[0], in[1], in[2]};
+  for (std::size_t i = 0; i < in[0].size(); ++i) {
+    const double g = in[3][i] * scale_of(in[4]);
+    out[0][i] *= 1.0 - rate * static_cast<double>(s.weight_decay);
+    out[1][i] = beta1 * in[1][i] + (1.0 - beta1) * g;
+    out[2][i] = beta2 * in[2][i] + (1.0 - beta2) * g * g;
+    const double root = std::sqrt(out[2][i]) / std::sqrt(bias2) + epsilon;
+    out[0][i] -= rate / bias1 * out[1][i] / root;
+  }
+  return out;
+}
+
+OpCase adamw_case(const AdamWCase& s) {
+  OpCase out;
+  out.label = fmt::format("{}, step {}, decay {}, gradients {}{}", s.size, s.step, s.weight_decay,
+                          s.gradient_std, s.clip ? ", clip" : "");
+  const bool first = s.step == 1;
+  out.inputs = {random_normal({s.size}, 1),
+                first ? Tensor::zeros({s.size}) : random_normal({s.size}, 2, 0.1f),
+                first ? Tensor::zeros({s.size}) : squared_normal(s.size, 3),
+                random_normal({s.size}, 4, s.gradient_std),
+                s.clip ? Tensor::from<float>({0.3f}, {1}) : Tensor::empty({0})};
+  out.forward = [s](const Tensors& in) { return run_adamw(s, in); };
+  out.reference = [s](const Doubles& in) { return adamw_reference(s, in); };
+  out.tolerance = 5e-7;
+  out.bytes = 28.0 * static_cast<double>(s.size);
+  out.flops = 15.0 * static_cast<double>(s.size);
+  return out;
+}
+
+struct SgdCase {
+  std::int64_t size;
+  float momentum = 0.0f;
+  float weight_decay = 0.0f;
+  bool clip = false;
+  bool in_place = false;
+};
+
+// Inputs: parameter, velocity, gradient, clip factor. Outputs: parameter, velocity.
+Tensors run_sgd(const SgdCase& s, const Tensors& in) {
+  Tensors out{in[0], in[1]};
+  if (!s.in_place) out = {in[0].clone(), in[1].clone()};
+  kernels::sgd({.parameter = out[0],
+                .velocity = s.momentum > 0.0f ? out[1] : Tensor(),
+                .gradient = in[2],
+                .gradient_scale = optional_scale(in[3]),
+                .learning_rate = 0.5f,
+                .momentum = s.momentum,
+                .weight_decay = s.weight_decay});
+  return out;
+}
+
+Doubles sgd_reference(const SgdCase& s, const Doubles& in) {
+  Doubles out{in[0], in[1]};
+  for (std::size_t i = 0; i < in[0].size(); ++i) {
+    double g = in[2][i] * scale_of(in[3]) + static_cast<double>(s.weight_decay) * in[0][i];
+    if (s.momentum > 0.0f) g = out[1][i] = static_cast<double>(s.momentum) * in[1][i] + g;
+    out[0][i] -= 0.5 * g;
+  }
+  return out;
+}
+
+OpCase sgd_case(const SgdCase& s) {
+  OpCase out;
+  out.label = fmt::format("{}, momentum {}, decay {}{}", s.size, s.momentum, s.weight_decay,
+                          s.clip ? ", clip" : "");
+  out.inputs = {random_normal({s.size}, 1), random_normal({s.size}, 2), random_normal({s.size}, 3),
+                s.clip ? Tensor::from<float>({0.3f}, {1}) : Tensor::empty({0})};
+  out.forward = [s](const Tensors& in) { return run_sgd(s, in); };
+  out.reference = [s](const Doubles& in) { return sgd_reference(s, in); };
+  out.tolerance = 5e-7;
+  out.bytes = (s.momentum > 0.0f ? 20.0 : 12.0) * static_cast<double>(s.size);
+  out.flops = (s.momentum > 0.0f ? 7.0 : 5.0) * static_cast<double>(s.size);
+  return out;
+}
+
+OpCase clip_case(float sum_of_squares, float max_norm) {
+  OpCase out;
+  out.label = fmt::format("{} to {}", sum_of_squares, max_norm);
+  out.inputs = {Tensor::from<float>({sum_of_squares}, {1})};
+  out.forward = [max_norm](const Tensors& in) -> Tensors {
+    const Tensor scale = Tensor::empty({1}, DType::f32, in[0].device());
+    kernels::clip_scale({.scale = scale, .sum_of_squares = in[0], .max_norm = max_norm});
+    return {scale};
+  };
+  out.reference = [max_norm](const Doubles& in) -> Doubles {
+    const double scale = static_cast<double>(max_norm) / (std::sqrt(in[0][0]) + 1e-6);
+    return {{scale > 1.0 ? 1.0 : scale}};
+  };
+  out.tolerance = 2e-7;
+  return out;
+}
+
+constexpr std::int64_t kBench = 1 << 24;
+
+const bool registered_adamw =
+    register_op({"adamw",
+                 [] {
+                   return std::vector<OpCase>{adamw_case({17}),
+                                              adamw_case({67, 3, 0.1f}),
+                                              adamw_case({1, 100000, 0.1f, true}),
+                                              adamw_case({0}),
+                                              adamw_case({70001, 2, 0.01f, true}),
+                                              adamw_case({33, 1, 0.0f, false, 1e-7f}),
+                                              adamw_case({33, 2, 0.0f, true, 1e4f})};
+                 },
+                 [] {
+                   return std::vector<OpCase>{adamw_case({kBench, 10, 0.1f, true, 1.0f, true})};
+                 }});
+
+const bool registered_sgd =
+    register_op({"sgd",
+                 [] {
+                   return std::vector<OpCase>{sgd_case({17}), sgd_case({67, 0.9f, 0.1f, true}),
+                                              sgd_case({1, 0.5f}), sgd_case({0, 0.9f}),
+                                              sgd_case({70001, 0.0f, 0.1f, true})};
+                 },
+                 [] {
+                   return std::vector<OpCase>{sgd_case({kBench, 0.0f, 0.1f, false, true}),
+                                              sgd_case({kBench, 0.9f, 0.1f, false, true})};
+                 }});
+
+const bool registered_clip_scale =
+    register_op({"clip_scale",
+                 [] {
+                   return std::vector<OpCase>{clip_case(4.0f, 1.0f),  clip_case(0.25f, 1.0f),
+                                              clip_case(0.0f, 1.0f),  clip_case(NAN, 1.0f),
+                                              clip_case(1e10f, 0.5f), clip_case(INFINITY, 1.0f)};
+                 },
+                 nullptr});
+
+}  // namespace
+}  // namespace slotwise::testing

@@ -1,0 +1,55 @@
+// SHA256SUMS in the form of the `sha256sum` tool, so that `sha256sum -c SHA256SUMS` checks a folder
+// too.
+#include <algorithm>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/sha256.h"
+#include "core/write_aside.h"
+#include "train/checkpoint.h"
+
+namespace slotwise {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kFile = "SHA256SUMS";
+
+}  // namespace
+
+void write_checksums(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file() && name != kFile) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  WriteAside file(folder / kFile);
+  for (const std::string& name : names) {
+    file.write(sha256_of_file(folder / name) + "  " + name + "\n");
+  }
+  file.commit();
+}
+
+// A folder without the list (made by another program) is taken as it is.
+void verify_checksums(const fs::path& folder) {
+  std::ifstream file(folder / kFile);
+  if (!file) return;
+  std::string line;
+  while (std::getline(file, line)) {
+    constexpr std::size_t kHexDigits = 64;
+    if (line.size() < kHexDigits + 3) {
+      user_error("{} is damaged; delete it to load the checkpoint without a check",
+                 (folder / kFile).string());
+    }
+    const fs::path path = folder / line.substr(kHexDigits + 2);
+    if (!fs::exists(path)) {
+      user_error("the checkpoint lacks {}; it is incomplete, copy it again", path.string());
+    }
+    if (sha256_of_file(path) != line.substr(0, kHexDigits)) {
+      user_error("{} does not match its checksum: the checkpoint is damaged, copy it again",
+                 path.string());
+    }
+  }
+}
+
+}  // namespace slotwise

@@ -1,0 +1,194 @@
+#include "train/evaluation.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "data/answer_metrics.h"
+#include "data/tokenizer.h"
+#include "layers/generation.h"
+#include "train/model_batch.h"
+
+namespace slotwise {
+namespace {
+
+// The tables of the model as they are, with nothing watching and the memory on or off.
+class HooksForEvaluation {
+ public:
+  HooksForEvaluation(MemoryModel& model, bool memory_off) : model_(model), saved_(model.hooks()) {
+    model.hooks() = MemoryHooks{};
+    model.hooks().disabled = memory_off;
+  }
+  ~HooksForEvaluation() { model_.hooks() = saved_; }
+
+ private:
+  MemoryModel& model_;
+  MemoryHooks saved_;
+};
+
+int pad_id(const Tokenizer& tokenizer) {
+  return tokenizer.special().pad.value_or(0);
+}
+
+double text_loss(MemoryModel& model, const std::vector<std::vector<std::int32_t>>& rows,
+                 std::int64_t batch, int pad, std::int64_t& tokens) {
+  const NoGrad no_grad;
+  double sum = 0.0;
+  tokens = 0;
+  for (std::size_t begin = 0; begin < rows.size(); begin += static_cast<std::size_t>(batch)) {
+    const std::size_t end = std::min(rows.size(), begin + static_cast<std::size_t>(batch));
+    const TokenBatch piece = make_batch({rows.begin() + static_cast<std::ptrdiff_t>(begin),
+                                         rows.begin() + static_cast<std::ptrdiff_t>(end)},
+                                        pad);
+    const ModelBatch ready = make_model_batch(piece, model.device());
+    const Tensor hidden = model.decoder().hidden(ready.tokens, ready.context).value();
+    for (const float loss :
+         token_losses(hidden, model.decoder().head().value(), ready.targets).to_vector<float>()) {
+      sum += loss;
+    }
+    tokens += piece.valid_tokens;
+  }
+  return tokens > 0 ? sum / static_cast<double>(tokens) : 0.0;
+}
+
+}  // namespace
+
+Evaluator::Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options)
+    : tokenizer_(tokenizer), options_(options) {}
+
+void Evaluator::add_questions(const std::string& role, const std::vector<Question>& questions) {
+  QuestionSet set{role, questions, {}, std::max<std::int64_t>(1, options_.max_new_tokens)};
+  for (const Question& question : questions) {
+    std::vector<std::int32_t> prompt;
+    if (tokenizer_.special().bos) prompt.push_back(*tokenizer_.special().bos);
+    const auto tokens = tokenizer_.encode(
+        question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:");
+    prompt.insert(prompt.end(), tokens.begin(), tokens.end());
+    set.prompts.push_back(std::move(prompt));
+    if (options_.max_new_tokens > 0) continue;
+    for (const std::string& answer : question.answers) {
+      set.max_new_tokens =
+          std::max(set.max_new_tokens, static_cast<std::int64_t>(tokenizer_.encode(answer).size()));
+    }
+  }
+  sets_.push_back(std::move(set));
+}
+
+void Evaluator::set_text(const TokenShard& shard) {
+  const auto window = static_cast<std::size_t>(options_.text_window);
+  for (std::int64_t i = 0; i < shard.sequences(); ++i) {
+    if (options_.text_rows > 0 && static_cast<std::int64_t>(text_.size()) >= options_.text_rows) {
+      return;
+    }
+    const std::vector<std::int32_t> all = shard.sequence(i);
+    // Windows overlap by one token: the last of one is the first input of the next.
+    for (std::size_t begin = 0; begin + 1 < all.size(); begin += window) {
+      const std::size_t end = std::min(all.size(), begin + window + 1);
+      text_.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                         all.begin() + static_cast<std::ptrdiff_t>(end));
+    }
+  }
+}
+
+void Evaluator::add_dataset(const Dataset& dataset) {
+  for (const auto& [role, file] : dataset.manifest().questions) {
+    add_questions(role, read_questions(dataset.questions_path(role)));
+  }
+  if (!dataset.manifest().heldout_text.empty()) set_text(dataset.heldout_text());
+}
+
+std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSet& set) const {
+  std::vector<std::string> out;
+  GenerationOptions generation;
+  generation.max_new_tokens = set.max_new_tokens;
+  if (tokenizer_.special().eos) generation.stop_tokens = {*tokenizer_.special().eos};
+  for (std::size_t begin = 0; begin < set.prompts.size();
+       begin += static_cast<std::size_t>(options_.batch)) {
+    const std::size_t end =
+        std::min(set.prompts.size(), begin + static_cast<std::size_t>(options_.batch));
+    const auto tokens = generate(model.decoder(),
+                                 {set.prompts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  set.prompts.begin() + static_cast<std::ptrdiff_t>(end)},
+                                 generation, model.device());
+    for (const auto& row : tokens) {
+      const std::string text = tokenizer_.decode(row);
+      out.push_back(text.substr(0, text.find('\n')));
+    }
+  }
+  return out;
+}
+
+QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) const {
+  QuestionScores out;
+  out.count = static_cast<std::int64_t>(set.questions.size());
+  if (out.count == 0) return out;
+  const std::vector<std::string> predictions = answers(model, set);
+  double half_sum[2] = {0, 0}, half_count[2] = {0, 0};
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const Question& question = set.questions[i];
+    const AnswerScore squad =
+        best_score(predictions[i], question.answers, AnswerNormalisation::squad);
+    const AnswerScore trivia =
+        best_score(predictions[i], question.answers, AnswerNormalisation::trivia_qa);
+    out.exact += squad.exact;
+    out.f1 += squad.f1;
+    out.exact_trivia_qa += trivia.exact;
+    out.f1_trivia_qa += trivia.f1;
+    if (question.half) {
+      half_sum[*question.half] += squad.exact;
+      half_count[*question.half] += 1;
+    }
+  }
+  const auto count = static_cast<double>(out.count);
+  out.exact /= count;
+  out.f1 /= count;
+  out.exact_trivia_qa /= count;
+  out.f1_trivia_qa /= count;
+  out.has_halves = half_count[0] > 0 && half_count[1] > 0;
+  if (out.has_halves) {
+    out.half0 = half_sum[0] / half_count[0];
+    out.half1 = half_sum[1] / half_count[1];
+  }
+  return out;
+}
+
+Evaluator::Result Evaluator::run(MemoryModel& model, bool memory_off) const {
+  const HooksForEvaluation hooks(model, memory_off);
+  Result result;
+  for (const QuestionSet& set : sets_) result.questions.emplace_back(set.role, score(model, set));
+  result.text_loss =
+      text_loss(model, text_, options_.batch, pad_id(tokenizer_), result.text_tokens);
+  return result;
+}
+
+nlohmann::json Evaluator::Result::json() const {
+  nlohmann::json sets = nlohmann::json::object();
+  for (const auto& [role, scores] : questions) {
+    nlohmann::json& set = sets[role];
+    set = {{"count", scores.count},
+           {"exact", scores.exact},
+           {"f1", scores.f1},
+           {"exact_trivia_qa", scores.exact_trivia_qa},
+           {"f1_trivia_qa", scores.f1_trivia_qa}};
+    if (scores.has_halves) {
+      set["half0"] = scores.half0;
+      set["half1"] = scores.half1;
+    }
+  }
+  return {{"questions", sets}, {"text_loss", text_loss}, {"text_tokens", text_tokens}};
+}
+
+std::string Evaluator::Result::text() const {
+  std::string out = fmt::format("{:<16}{:>7}{:>13}{:>11}{:>15}{:>13}\n", "questions", "count",
+                                "exact SQuAD", "F1 SQuAD", "exact TriviaQA", "F1 TriviaQA");
+  for (const auto& [role, scores] : questions) {
+    out += fmt::format("{:<16}{:>7}{:>13.3f}{:>11.3f}{:>15.3f}{:>13.3f}\n", role, scores.count,
+                       scores.exact, scores.f1, scores.exact_trivia_qa, scores.f1_trivia_qa);
+  }
+  if (text_tokens > 0) {
+    out +=
+        fmt::format("held-out text   {:.4f} nats a token over {} tokens\n", text_loss, text_tokens);
+  }
+  return out;
+}
+
+}  // namespace slotwise

@@ -1,0 +1,69 @@
+// What a model knows: answers to sets of questions, and the loss on held-out text.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/questions.h"
+#include "memory/memory_model.h"
+
+namespace slotwise {
+
+// Scores in [0, 1]. Exact match and F1 under both normalisations; `half0`, `half1`: exact match
+// (SQuAD) of the two halves of the questions, where those are marked.
+struct QuestionScores {
+  std::int64_t count = 0;
+  double exact = 0, f1 = 0;                      // SQuAD normalisation
+  double exact_trivia_qa = 0, f1_trivia_qa = 0;  // TriviaQA normalisation
+  double half0 = 0, half1 = 0;
+  bool has_halves = false;
+};
+
+struct QuestionSet {
+  std::string role;
+  std::vector<Question> questions;
+  std::vector<std::vector<std::int32_t>> prompts;
+  std::int64_t max_new_tokens = 1;
+};
+
+struct EvaluationOptions {
+  std::int64_t batch = 256;
+  std::int64_t max_new_tokens = 0;  // 0: as many as the longest accepted answer has
+  std::int64_t text_rows = 0;       // rows of held-out text; 0: all
+  std::int64_t text_window = 256;   // longer sequences are cut into windows of this many tokens
+};
+
+class Evaluator {
+ public:
+  Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options);
+
+  void add_questions(const std::string& role, const std::vector<Question>& questions);
+  void set_text(const TokenShard& shard);
+  // All question sets and the held-out text of a dataset.
+  void add_dataset(const Dataset& dataset);
+
+  struct Result {
+    std::vector<std::pair<std::string, QuestionScores>> questions;
+    double text_loss = 0;  // nats a token
+    std::int64_t text_tokens = 0;
+    nlohmann::json json() const;
+    std::string text() const;
+  };
+  // memory_off: the memory's addition is zero.
+  Result run(MemoryModel& model, bool memory_off = false) const;
+  // The model's answers, for reading.
+  std::vector<std::string> answers(MemoryModel& model, const QuestionSet& set) const;
+  const std::vector<QuestionSet>& sets() const { return sets_; }
+
+ private:
+  QuestionScores score(MemoryModel& model, const QuestionSet& set) const;
+
+  const Tokenizer& tokenizer_;
+  EvaluationOptions options_;
+  std::vector<QuestionSet> sets_;
+  std::vector<std::vector<std::int32_t>> text_;  // windows
+};
+
+}  // namespace slotwise

@@ -1,0 +1,11 @@
+// The [evaluate] section of a settings file.
+#pragma once
+
+#include "train/evaluation.h"
+#include "train/options.h"
+
+namespace slotwise {
+
+EvaluationOptions read_evaluation_options(const Options& options);
+
+}  // namespace slotwise

@@ -1,0 +1,202 @@
+#include "train/finetune_run.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/memory_pool.h"
+#include "core/sha256.h"
+#include "data/dataset.h"
+#include "data/fact_stream.h"
+#include "data/tokenizer.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/evaluation_options.h"
+#include "train/finetune_setup.h"
+#include "train/interrupt.h"
+#include "train/metrics_log.h"
+#include "train/progress.h"
+
+namespace slotwise {
+namespace {
+
+using nlohmann::json;
+
+class Finetuning {
+ public:
+  explicit Finetuning(const FinetuneRequest& request)
+      : request_(request),
+        settings_(read_finetune_settings(request)),
+        dataset_(request.data),
+        evaluation_(read_evaluation_options(request.options)),
+        base_(load_checkpoint(request.checkpoint, request.device)),
+        folder_(request.run, run_json()) {
+    if (base_.tokenizer->hash() != dataset_.manifest().tokenizer_hash) {
+      user_error(
+          "{} was made with another tokenizer than the checkpoint {}; prepare the data with "
+          "the checkpoint's tokenizer.json",
+          request.data.string(), request.checkpoint.string());
+    }
+  }
+
+  RunEnd run() {
+    if (folder_.finished()) {
+      if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
+      return RunEnd::finished;
+    }
+    method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
+    resume();
+    const FactStream stream(read_facts(dataset_.facts_path()), dataset_.tokenizer(),
+                            settings_.stream);
+    Evaluator evaluator(dataset_.tokenizer(), evaluation_);
+    evaluator.add_dataset(dataset_);
+    MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
+    Progress progress("finetune", step_, settings_.steps, request_.run.quiet);
+    if (step_ == 0) evaluate(evaluator, log, progress);
+    const std::int64_t first = step_;
+    while (step_ < settings_.steps) {
+      log.write(train_step(stream, progress));
+      if (step_ % settings_.evaluate_every == 0 || step_ == settings_.steps) {
+        evaluate(evaluator, log, progress);
+      }
+      if (step_ == settings_.steps) break;
+      const bool stop = interrupted() ||
+                        (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
+      if (stop || (settings_.checkpoint_every > 0 && step_ % settings_.checkpoint_every == 0)) {
+        save(true);
+      }
+      if (stop) {
+        progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
+        return RunEnd::interrupted;
+      }
+    }
+    seconds_ += progress.seconds();
+    finish();
+    return RunEnd::finished;
+  }
+
+ private:
+  json run_json() const {
+    const json tree = json::parse(request_.options.json_text());
+    return {{"program", "finetune"},
+            {"method", request_.method},
+            {"row_optimizer", request_.row_optimizer},
+            {"learning_rate", request_.learning_rate},
+            {"rows", request_.rows},
+            {"rank", request_.rank},
+            {"seed", request_.seed},
+            {"model", sha256_of_file(base_.folder / "model.safetensors")},
+            {"finetune", tree.value("finetune", json::object())}};
+  }
+
+  void resume() {
+    if (!folder_.resumable()) return;
+    const json trainer = read_trainer_json(folder_.checkpoint());
+    step_ = trainer.at("step");
+    seconds_ = trainer.at("seconds");
+    evaluations_ = trainer.at("evaluations");
+    trainable_ = trainer.at("trainable");
+    std::vector<NamedTensor> weights;
+    for (const Parameter& parameter : base_.model->parameters().all()) {
+      weights.push_back({parameter.name, parameter.variable.value()});
+    }
+    const auto folder = folder_.checkpoint();
+    load_tensors(read_safetensors(folder / "model.safetensors"), weights);
+    if (!method_->adapters().empty()) {
+      load_tensors(read_safetensors(folder / "adapters.safetensors"), method_->adapters());
+    }
+    if (std::filesystem::exists(folder / "optimizer.safetensors")) {
+      method_->load_optimizer_state(read_safetensors(folder / "optimizer.safetensors"), step_);
+    }
+  }
+
+  json train_step(const FactStream& stream, Progress& progress) {
+    const TokenBatch batch = stream.batch(step_);
+    const double rate = request_.learning_rate * settings_.schedule.factor(step_);
+    const MethodStep done = method_->step(batch, step_, rate);
+    ++step_;
+    trainable_ = std::max(trainable_, done.trainable);
+    progress.report({step_, done.loss, done.gradient_norm, rate, batch.valid_tokens});
+    json row = {{"step", step_},
+                {"loss", done.loss},
+                {"grad_norm", done.gradient_norm},
+                {"learning_rate", rate},
+                {"tokens", batch.valid_tokens},
+                {"tokens_per_second", progress.tokens_per_second()}};
+    if (done.selected_rows > 0) {
+      row["accessed_rows"] = done.accessed_rows;
+      row["selected_rows"] = done.selected_rows;
+    }
+    return row;
+  }
+
+  void evaluate(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
+    const Evaluator::Result result = evaluator.run(*base_.model);
+    json row = result.json();
+    row["step"] = step_;
+    evaluations_.push_back(row);
+    log.write({{"step", step_}, {"evaluation", result.json()}});
+    std::string line = fmt::format("  step {:<6}", step_);
+    for (const auto& [role, scores] : result.questions) {
+      line += fmt::format("  {} {:.3f}", role, scores.exact);
+    }
+    progress.message(line + fmt::format("  text loss {:.4f}", result.text_loss));
+  }
+
+  void save(bool with_state) {
+    CheckpointState state;
+    if (with_state) {
+      state.optimizer = method_->optimizer_state();
+      state.adapters = method_->adapters();
+      state.trainer_json = json({{"program", "finetune"},
+                                 {"step", step_},
+                                 {"seconds", seconds_},
+                                 {"trainable", trainable_},
+                                 {"evaluations", evaluations_}})
+                               .dump();
+    }
+    save_checkpoint(folder_.checkpoint(), *base_.model, *base_.tokenizer, state, base_.folder);
+  }
+
+  void finish() {
+    method_->finish();
+    if (request_.keep_checkpoint) {
+      save(false);
+    } else {
+      std::filesystem::remove_all(folder_.checkpoint());
+    }
+    folder_.write_result({{"finished", true},
+                          {"seconds", seconds_},
+                          {"steps", settings_.steps},
+                          {"method", request_.method},
+                          {"optimizer", settings_.optimizer_name},
+                          {"learning_rate", request_.learning_rate},
+                          {"rows", request_.rows},
+                          {"rank", request_.rank},
+                          {"seed", request_.seed},
+                          {"trainable_per_batch", trainable_},
+                          {"rows_touched", method_->rows_touched()},
+                          {"evaluations", evaluations_}});
+    if (request_.run.memory_report) {
+      fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
+    }
+  }
+
+  FinetuneRequest request_;
+  FinetuneSettings settings_;
+  Dataset dataset_;
+  EvaluationOptions evaluation_;
+  Checkpoint base_;
+  RunFolder folder_;
+  std::unique_ptr<FinetuneMethod> method_;
+  std::int64_t step_ = 0;
+  std::int64_t trainable_ = 0;
+  double seconds_ = 0;
+  json evaluations_ = json::array();
+};
+
+}  // namespace
+
+RunEnd finetune(const FinetuneRequest& request) {
+  return Finetuning(request).run();
+}
+
+}  // namespace slotwise

@@ -1,0 +1,32 @@
+// Teaching new facts to a pretrained model by one of several methods:
+//   full      every parameter, AdamW
+//   lora      low-rank adapters on the linear layers, AdamW
+//   smf       the t value rows that TF-IDF marks, row Adam or row SGD; everything else keeps its
+//   bits tf, random, all_rows   the same with other choices of rows
+#pragma once
+
+#include <filesystem>
+
+#include "core/dtype.h"
+#include "train/options.h"
+#include "train/run_folder.h"
+
+namespace slotwise {
+
+struct FinetuneRequest {
+  RunRequest run;
+  Options options;  // sections [finetune], [evaluate]
+  std::filesystem::path checkpoint;
+  std::filesystem::path data;
+  std::string method;
+  std::string row_optimizer = "adam";  // or "sgd": smf, tf, random, all_rows
+  double learning_rate = 0.0;
+  std::int64_t rows = 0;  // t; smf, tf, random
+  std::int64_t rank = 0;  // lora
+  std::uint64_t seed = 0;
+  bool keep_checkpoint = true;  // write the finished model
+  Device device;
+};
+RunEnd finetune(const FinetuneRequest& request);
+
+}  // namespace slotwise

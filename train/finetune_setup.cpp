@@ -1,0 +1,116 @@
+#include "train/finetune_setup.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "memory/background_usage.h"
+
+namespace slotwise {
+namespace {
+
+constexpr std::array kMethods = {"full", "lora", "smf", "tf", "random", "all_rows"};
+
+bool is_sparse(const std::string& method) {
+  return method != "full" && method != "lora";
+}
+
+void check_request(const FinetuneRequest& request) {
+  const std::string& method = request.method;
+  if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
+    user_error("--method must be one of full, lora, smf, tf, random, all_rows; got '{}'", method);
+  }
+  if (!(request.learning_rate > 0)) {
+    user_error("--learning-rate must be positive, got {}", request.learning_rate);
+  }
+  if (method == "lora" && request.rank < 1) {
+    user_error("--method lora needs --rank of at least 1, got {}", request.rank);
+  }
+  if (is_sparse(method) && method != "all_rows" && request.rows < 1) {
+    user_error("--method {} needs --rows of at least 1 (the paper's t), got {}", method,
+               request.rows);
+  }
+  if (is_sparse(method) && request.row_optimizer != "adam" && request.row_optimizer != "sgd") {
+    user_error("--optimizer must be adam or sgd for --method {}, got '{}'", method,
+               request.row_optimizer);
+  }
+}
+
+std::shared_ptr<const SlotSelector> make_selector(const FinetuneRequest& request,
+                                                  const MemoryModel& model,
+                                                  const std::filesystem::path& checkpoint,
+                                                  const Tokenizer& tokenizer) {
+  if (request.method == "tf") return tf_selector();
+  if (request.method == "random") return random_selector(request.seed);
+  if (request.method == "all_rows") return all_selector();
+  const auto path = checkpoint / "background.safetensors";
+  if (!std::filesystem::exists(path)) {
+    user_error("--method smf needs {}; make it with slotwise-background --checkpoint {}",
+               path.string(), checkpoint.string());
+  }
+  const BackgroundUsage background = load_background(path);
+  const std::int64_t changed = check_background(background, model, tokenizer.hash());
+  if (changed > 0) {
+    std::fprintf(stderr,
+                 "warning: %lld value rows changed since the background was taken; with several "
+                 "memory layers that shifts which slots are read\n",
+                 static_cast<long long>(changed));
+  }
+  return tf_idf_selector(background.tables, model.device());
+}
+
+std::unique_ptr<RowOptimizer> default_row_adam() {
+  return make_row_adam({});
+}
+
+}  // namespace
+
+FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
+  check_request(request);
+  const Options& options = request.options;
+  FinetuneSettings s;
+  s.steps = options.integer("finetune.steps");
+  s.evaluate_every =
+      options.integer("finetune.evaluate_every", std::max<std::int64_t>(1, s.steps / 10));
+  s.checkpoint_every = options.integer("finetune.checkpoint_every", 0);
+  s.micro_batch = options.integer("finetune.micro_batch", 0);
+  s.optimizer = read_optimizer_settings(options, "finetune");
+  s.optimizer_name = is_sparse(request.method) ? request.row_optimizer : s.optimizer.name;
+  s.schedule = read_schedule(options, "finetune", s.steps);
+  s.stream.seed = request.seed;
+  s.stream.facts_per_batch = static_cast<int>(options.integer("finetune.facts", 4));
+  s.stream.wordings_per_fact = static_cast<int>(options.integer("finetune.wordings", 9));
+  s.stream.append_eos = options.flag("finetune.append_eos", false);
+  s.stream.max_tokens = static_cast<int>(options.integer("finetune.max_tokens", 0));
+  s.row_clip = options.number("finetune.row_clip", 0.0);
+  s.lora_alpha = options.number("finetune.lora_alpha", 0.0);
+  s.lora_attention_only = options.flag("finetune.lora_attention_only", false);
+  options.refuse_unread("finetune");
+  if (s.steps < 1 || s.evaluate_every < 1) {
+    user_error("finetuning needs steps >= 1 and evaluate_every >= 1, got {} and {}", s.steps,
+               s.evaluate_every);
+  }
+  return s;
+}
+
+std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
+                                            const FinetuneSettings& settings, MemoryModel& model,
+                                            const std::filesystem::path& checkpoint,
+                                            const Tokenizer& tokenizer) {
+  const DenseMethodSettings dense{settings.optimizer, settings.micro_batch};
+  if (request.method == "full") return full_finetuning(model, dense);
+  if (request.method == "lora") {
+    const double alpha =
+        settings.lora_alpha > 0 ? settings.lora_alpha : 2.0 * static_cast<double>(request.rank);
+    return lora(model, {dense, request.rank, alpha, settings.lora_attention_only, request.seed});
+  }
+  return sparse_memory_finetuning(
+      model,
+      {.selector = make_selector(request, model, checkpoint, tokenizer),
+       .make_row_optimizer = request.row_optimizer == "sgd" ? make_row_sgd : default_row_adam,
+       .rows = request.rows,
+       .micro_batch = settings.micro_batch,
+       .clip = settings.row_clip});
+}
+
+}  // namespace slotwise

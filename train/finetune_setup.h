@@ -1,0 +1,33 @@
+// Settings of a finetuning run, and the method made from them.
+#pragma once
+
+#include <memory>
+
+#include "data/fact_stream.h"
+#include "data/tokenizer.h"
+#include "train/finetune_method.h"
+#include "train/finetune_run.h"
+
+namespace slotwise {
+
+struct FinetuneSettings {
+  std::int64_t steps = 0, evaluate_every = 0, checkpoint_every = 0, micro_batch = 0;
+  std::string optimizer_name;  // what the report calls it
+  OptimizerSettings optimizer;
+  Schedule schedule;
+  FactStreamOptions stream;
+  double row_clip = 0.0;
+  double lora_alpha = 0.0;  // 0: twice the rank
+  bool lora_attention_only = false;
+};
+
+// UserError where the method and its options do not fit.
+FinetuneSettings read_finetune_settings(const FinetuneRequest& request);
+
+// `checkpoint`: where background.safetensors lies, for the rule that needs it.
+std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
+                                            const FinetuneSettings& settings, MemoryModel& model,
+                                            const std::filesystem::path& checkpoint,
+                                            const Tokenizer& tokenizer);
+
+}  // namespace slotwise

@@ -1,0 +1,141 @@
+#include "train/inspection.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "data/dataset.h"
+#include "memory/background_usage.h"
+#include "memory/usage_report.h"
+#include "train/checkpoint.h"
+#include "train/model_batch.h"
+
+namespace slotwise {
+namespace {
+
+double norm_of(const Tensor& tensor) {
+  double sum = 0.0;
+  for (const float x : tensor.to_vector<float>()) sum += static_cast<double>(x) * x;
+  return std::sqrt(sum);
+}
+
+void print_summary(const Checkpoint& checkpoint) {
+  const MemoryModel& model = *checkpoint.model;
+  const DecoderConfig& d = model.config().decoder;
+  const MemoryConfig& m = model.config().memory;
+  fmt::print("{}\n", checkpoint.folder.string());
+  fmt::print(
+      "  decoder     {} layers, width {}, {} heads ({} key-value), feed-forward {}, vocabulary "
+      "{}\n",
+      d.num_hidden_layers, d.hidden_size, d.num_attention_heads, d.num_key_value_heads,
+      d.intermediate_size, d.vocab_size);
+  fmt::print("  parameters  {}\n", model.parameters().count());
+  if (!m.present()) {
+    fmt::print("  memory      none\n");
+    return;
+  }
+  std::string layers;
+  for (const std::int64_t layer : m.layers) layers += fmt::format(" {}", layer);
+  fmt::print("  memory      layers{} (from 0), {} slots x {}, {} heads x top {}, {} table{}\n",
+             layers, m.slots(), m.value_dim, m.heads, m.top_k, m.tables.size(),
+             m.tables.size() == 1 ? "" : "s");
+}
+
+void print_background(const Checkpoint& checkpoint) {
+  const auto path = checkpoint.folder / "background.safetensors";
+  if (!std::filesystem::exists(path)) {
+    fmt::print("  background  none (slotwise-background makes one)\n");
+    return;
+  }
+  const BackgroundUsage background = load_background(path);
+  const std::int64_t changed =
+      check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
+  fmt::print("  background  {} batches of {} rows, fits this model\n",
+             background.tables.at(0).batches, background.batch_rows);
+  if (changed > 0) fmt::print("  background  {} value rows changed since\n", changed);
+  for (const TableBackground& table : background.tables) fmt::print("{}", df_histogram(table));
+}
+
+void print_tensors(const MemoryModel& model) {
+  for (const Parameter& parameter : model.parameters().all()) {
+    fmt::print("  {:<52} {:<18} norm {:.4g}\n", parameter.name, parameter.variable.shape().text(),
+               norm_of(parameter.variable.value()));
+  }
+}
+
+void print_usage(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  const Dataset dataset(folder);
+  const TokenShard& text = dataset.heldout_text();
+  MemoryModel& model = *checkpoint.model;
+  const NoGrad no_grad;
+  const UsageMeter meter(model);
+  constexpr std::int64_t kRows = 64;
+  const std::int64_t longest = model.config().decoder.max_position_embeddings;
+  for (std::int64_t begin = 0; begin < text.sequences(); begin += kRows) {
+    std::vector<std::vector<std::int32_t>> rows;
+    for (std::int64_t i = begin; i < std::min(text.sequences(), begin + kRows); ++i) {
+      rows.push_back(text.sequence(i));
+      if (static_cast<std::int64_t>(rows.back().size()) > longest)
+        rows.back().resize(static_cast<std::size_t>(longest));
+    }
+    const ModelBatch batch = make_model_batch(
+        make_batch(rows, checkpoint.tokenizer->special().pad.value_or(0)), model.device());
+    model.decoder().hidden(batch.tokens, batch.context);
+  }
+  for (const ValueTable& table : model.tables()) {
+    fmt::print("\nslot usage of table {} over held-out text\n{}", table.index,
+               meter.usage(table.index).text());
+  }
+}
+
+// One line a token: the slots with the largest weight, over all heads and memory layers.
+void print_slots(const Checkpoint& checkpoint, const std::string& text, std::int64_t top) {
+  MemoryModel& model = *checkpoint.model;
+  const Tokenizer& tokenizer = *checkpoint.tokenizer;
+  std::vector<std::int32_t> tokens = tokenizer.encode(text);
+  if (tokenizer.special().bos) tokens.insert(tokens.begin(), *tokenizer.special().bos);
+  if (tokens.empty()) return;
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  const Tensor ids = Tensor::from(tokens, {1, count}).to(model.device());
+  std::vector<Access> accesses;
+  model.hooks().on_access = [&](const Access& access) { accesses.push_back(access); };
+  {
+    const NoGrad no_grad;
+    model.decoder().hidden(ids, make_context(ids, {}, model.device()));
+  }
+  model.hooks().on_access = nullptr;
+  fmt::print("\n{}\n", text);
+  for (std::int64_t t = 0; t < count; ++t) {
+    std::vector<std::pair<float, std::int32_t>> reads;
+    for (const Access& access : accesses) {
+      const auto slots = access.slots.slice(t, t + 1).to_vector<std::int32_t>();
+      const auto weights = access.weights.slice(t, t + 1).to_vector<float>();
+      for (std::size_t i = 0; i < slots.size(); ++i) reads.emplace_back(-weights[i], slots[i]);
+    }
+    std::sort(reads.begin(), reads.end());
+    std::string line;
+    for (std::int64_t i = 0;
+         i < std::min<std::int64_t>(top, static_cast<std::int64_t>(reads.size())); ++i) {
+      line += fmt::format("  {:>8} ({:.2f})", reads[static_cast<std::size_t>(i)].second,
+                          -reads[static_cast<std::size_t>(i)].first);
+    }
+    fmt::print("  {:<16}{}\n", tokenizer.token_text(tokens[static_cast<std::size_t>(t)]), line);
+  }
+}
+
+}  // namespace
+
+void inspect(const InspectRequest& request) {
+  const Checkpoint checkpoint = load_checkpoint(request.checkpoint, {});
+  const bool memory = checkpoint.model->config().memory.present();
+  print_summary(checkpoint);
+  if (memory) print_background(checkpoint);
+  if (request.tensors) print_tensors(*checkpoint.model);
+  if (!memory && (!request.data.empty() || !request.texts.empty())) {
+    user_error("{} has no memory layer: there are no slots to show", request.checkpoint.string());
+  }
+  if (!request.data.empty()) print_usage(checkpoint, request.data);
+  for (const std::string& text : request.texts) print_slots(checkpoint, text, request.top);
+}
+
+}  // namespace slotwise

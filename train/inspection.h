@@ -1,0 +1,20 @@
+// Looking into a checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace slotwise {
+
+struct InspectRequest {
+  std::filesystem::path checkpoint;
+  std::filesystem::path data;      // empty: no usage report
+  std::vector<std::string> texts;  // slots read by each token of these
+  std::int64_t top = 4;
+  bool tensors = false;
+};
+void inspect(const InspectRequest& request);  // prints
+
+}  // namespace slotwise

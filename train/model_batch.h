@@ -1,0 +1,37 @@
+// A batch of tokens made ready for the model: on its device, with the loss targets picked out on
+// the host.
+#pragma once
+
+#include <vector>
+
+#include "data/batch.h"
+#include "layers/functional/language_model_loss.h"
+#include "memory/memory_model.h"
+
+namespace slotwise {
+
+struct ModelBatch {
+  Tensor tokens;  // [B, T] i32
+  LossTargets targets;
+  ForwardContext context;  // `valid`: tokens that carry loss; those alone count as accesses
+};
+
+ModelBatch make_model_batch(const TokenBatch& batch, Device device);
+
+// Rows [begin, begin + rows) of a batch each, padding cut to the longest row of the piece:
+// micro-batches.
+std::vector<TokenBatch> split_batch(const TokenBatch& batch, std::int64_t rows);
+
+// Sum of the losses over `divisor`.
+Variable batch_loss(MemoryModel& model, const ModelBatch& batch, double divisor);
+
+// One optimizer batch: forward and backward of every micro-batch, the divisor being all its valid
+// tokens. Returns the mean loss. micro_batch: rows at a time, 0: all.
+struct AccumulateOptions {
+  std::int64_t micro_batch = 0;
+  bool batch_statistics = false;  // query BatchNorm uses and moves its statistics (pretraining)
+};
+double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
+                            const AccumulateOptions& options);
+
+}  // namespace slotwise

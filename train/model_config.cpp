@@ -1,0 +1,212 @@
+#include "train/model_config.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace slotwise {
+namespace {
+
+using nlohmann::json;
+
+template <class Enum>
+struct Word {
+  Enum value;
+  const char* text;
+};
+constexpr Word<QueryNorm> kQueryNorms[] = {
+    {QueryNorm::none, "none"}, {QueryNorm::rms, "rms"}, {QueryNorm::batch, "batch"}};
+constexpr Word<KeyNorm> kKeyNorms[] = {{KeyNorm::none, "none"}, {KeyNorm::rms, "rms"}};
+constexpr Word<MemoryMode> kModes[] = {{MemoryMode::replace, "replace"}, {MemoryMode::add, "add"}};
+
+template <class Enum, std::size_t count>
+Enum parse(const Word<Enum> (&words)[count], const char* field, const std::string& text) {
+  std::string known;
+  for (const auto& word : words) {
+    if (text == word.text) return word.value;
+    known += (known.empty() ? "" : ", ") + std::string(word.text);
+  }
+  user_error("memory config: {} must be one of {}, got '{}'", field, known, text);
+}
+
+template <class Enum, std::size_t count>
+const char* print(const Word<Enum> (&words)[count], Enum value) {
+  for (const auto& word : words) {
+    if (word.value == value) return word.text;
+  }
+  return "?";
+}
+
+MemoryConfig memory_from(const Options& options) {
+  MemoryConfig memory;
+  if (!options.has("memory")) return memory;
+  memory.layers = options.tree("memory.layers").get<std::vector<std::int64_t>>();
+  const json& tables = options.tree("memory.tables");
+  if (tables.is_null()) {
+    memory.tables = {memory.layers};  // all layers share one table
+  } else {
+    memory.tables = tables.get<std::vector<std::vector<std::int64_t>>>();
+  }
+  memory.sub_keys = options.integer("memory.sub_keys");
+  memory.heads = options.integer("memory.heads", memory.heads);
+  memory.top_k = options.integer("memory.top_k", memory.top_k);
+  memory.key_dim = options.integer("memory.key_dim");
+  memory.value_dim = options.integer("memory.value_dim");
+  memory.gate = options.flag("memory.gate", memory.gate);
+  memory.query_norm = parse(kQueryNorms, "query_norm", options.text("memory.query_norm", "rms"));
+  memory.key_norm = parse(kKeyNorms, "key_norm", options.text("memory.key_norm", "none"));
+  memory.norm_gain = options.flag("memory.norm_gain", memory.norm_gain);
+  memory.norm_eps = options.number("memory.norm_eps", memory.norm_eps);
+  memory.mode = parse(kModes, "mode", options.text("memory.mode", "replace"));
+  memory.value_std = options.number("memory.value_std", memory.value_std);
+  memory.key_std = options.number("memory.key_std", memory.key_std);
+  memory.alpha = options.number("memory.alpha", memory.alpha);
+  options.refuse_unread("memory");
+  return memory;
+}
+
+json memory_json(const MemoryConfig& memory) {
+  return {{"slots", memory.slots()},
+          {"sub_keys", memory.sub_keys},
+          {"heads", memory.heads},
+          {"top_k", memory.top_k},
+          {"key_dim", memory.key_dim},
+          {"value_dim", memory.value_dim},
+          {"value_dtype", "float32"},
+          {"layers", memory.layers},
+          {"tables", memory.tables},
+          {"gate", memory.gate},
+          {"query_norm", print(kQueryNorms, memory.query_norm)},
+          {"key_norm", print(kKeyNorms, memory.key_norm)},
+          {"norm_eps", memory.norm_eps},
+          {"norm_gain", memory.norm_gain},
+          {"mode", print(kModes, memory.mode)}};
+}
+
+MemoryConfig parse_memory(const json& j) {
+  MemoryConfig memory;
+  memory.sub_keys = j.at("sub_keys");
+  memory.heads = j.at("heads");
+  memory.top_k = j.at("top_k");
+  memory.key_dim = j.at("key_dim");
+  memory.value_dim = j.at("value_dim");
+  memory.layers = j.at("layers").get<std::vector<std::int64_t>>();
+  memory.tables = j.at("tables").get<std::vector<std::vector<std::int64_t>>>();
+  memory.gate = j.value("gate", true);
+  memory.query_norm = parse(kQueryNorms, "query_norm", j.value("query_norm", "none"));
+  memory.key_norm = parse(kKeyNorms, "key_norm", j.value("key_norm", "none"));
+  memory.norm_eps = j.value("norm_eps", memory.norm_eps);
+  memory.norm_gain = j.value("norm_gain", false);
+  memory.mode = parse(kModes, "mode", j.value("mode", "replace"));
+  if (j.contains("slots") && j.at("slots") != memory.slots()) {
+    user_error("memory config: slots ({}) must be sub_keys squared ({})", j.at("slots").dump(),
+               memory.slots());
+  }
+  const std::string dtype = j.value("value_dtype", "float32");
+  if (dtype != "float32") {
+    user_error("memory config: value_dtype '{}' is not supported; use float32", dtype);
+  }
+  return memory;
+}
+
+void add_token_ids(json& out, const SpecialTokens& special) {
+  const auto put = [&](const char* key, std::optional<int> id) {
+    if (id) out[key] = *id;
+  };
+  put("bos_token_id", special.bos);
+  put("eos_token_id", special.eos);
+  put("pad_token_id", special.pad);
+}
+
+}  // namespace
+
+ModelConfig model_config_from(const Options& options, std::int64_t vocabulary_size) {
+  ModelConfig config;
+  DecoderConfig& d = config.decoder;
+  d.vocab_size = vocabulary_size;
+  d.hidden_size = options.integer("model.hidden_size");
+  d.num_hidden_layers = options.integer("model.num_hidden_layers");
+  d.num_attention_heads = options.integer("model.num_attention_heads");
+  d.num_key_value_heads = options.integer("model.num_key_value_heads", d.num_attention_heads);
+  d.head_dim = options.integer("model.head_dim", 0);
+  d.intermediate_size = options.integer("model.intermediate_size");
+  d.max_position_embeddings =
+      options.integer("model.max_position_embeddings", d.max_position_embeddings);
+  d.rms_norm_eps = options.number("model.rms_norm_eps", d.rms_norm_eps);
+  d.rope_theta = options.number("model.rope_theta", d.rope_theta);
+  d.tie_word_embeddings = options.flag("model.tie_word_embeddings", d.tie_word_embeddings);
+  d.qk_norm = options.flag("model.qk_norm", d.qk_norm);
+  d.embedding_std = options.number("model.embedding_std", d.embedding_std);
+  options.refuse_unread("model");
+  try {
+    config.memory = memory_from(options);
+  } catch (const json::exception& e) {
+    user_error(
+        "settings: `memory.layers` must be a list of layer numbers and `memory.tables` a list "
+        "of such lists ({})",
+        e.what());
+  }
+  check(config.decoder);
+  check(config.memory, config.decoder.num_hidden_layers);
+  return config;
+}
+
+json config_json(const ModelConfig& config, const SpecialTokens& special) {
+  const DecoderConfig& d = config.decoder;
+  json out = {{"vocab_size", d.vocab_size},
+              {"hidden_size", d.hidden_size},
+              {"num_hidden_layers", d.num_hidden_layers},
+              {"num_attention_heads", d.num_attention_heads},
+              {"num_key_value_heads", d.num_key_value_heads},
+              {"head_dim", d.head_size()},
+              {"intermediate_size", d.intermediate_size},
+              {"max_position_embeddings", d.max_position_embeddings},
+              {"rms_norm_eps", d.rms_norm_eps},
+              {"rope_theta", d.rope_theta},
+              {"tie_word_embeddings", d.tie_word_embeddings},
+              {"hidden_act", "silu"},
+              {"attention_bias", false},
+              {"mlp_bias", false},
+              {"torch_dtype", "float32"}};
+  if (d.qk_norm) out["qk_norm"] = true;
+  if (config.memory.present() || d.qk_norm) {
+    out["model_type"] = "slotwise";  // a plain Llama loader would invent what is missing
+  } else {
+    out["model_type"] = "llama";
+    out["architectures"] = {"LlamaForCausalLM"};
+  }
+  if (config.memory.present()) out["memory"] = memory_json(config.memory);
+  add_token_ids(out, special);
+  return out;
+}
+
+ModelConfig parse_config_json(const json& j, const std::string& origin) {
+  try {
+    const std::string type = j.value("model_type", "");
+    if (type != "slotwise" && type != "llama") {
+      user_error("{}: model_type must be slotwise or llama, got '{}'", origin, type);
+    }
+    ModelConfig config;
+    DecoderConfig& d = config.decoder;
+    d.vocab_size = j.at("vocab_size");
+    d.hidden_size = j.at("hidden_size");
+    d.num_hidden_layers = j.at("num_hidden_layers");
+    d.num_attention_heads = j.at("num_attention_heads");
+    d.num_key_value_heads = j.value("num_key_value_heads", d.num_attention_heads);
+    d.head_dim = j.value("head_dim", std::int64_t{0});
+    d.intermediate_size = j.at("intermediate_size");
+    d.max_position_embeddings = j.value("max_position_embeddings", d.max_position_embeddings);
+    d.rms_norm_eps = j.value("rms_norm_eps", d.rms_norm_eps);
+    d.rope_theta = j.value("rope_theta", d.rope_theta);
+    d.tie_word_embeddings = j.value("tie_word_embeddings", false);
+    d.qk_norm = j.value("qk_norm", false);
+    if (j.contains("memory")) config.memory = parse_memory(j.at("memory"));
+    check(config.decoder);
+    check(config.memory, d.num_hidden_layers);
+    return config;
+  } catch (const json::exception& e) {
+    user_error("{} is not a model config that can be read: {}", origin, e.what());
+  }
+}
+
+}  // namespace slotwise

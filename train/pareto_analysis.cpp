@@ -1,0 +1,184 @@
+#include "train/pareto_analysis.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+
+namespace slotwise {
+namespace {
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+std::optional<double> mean_or_nothing(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
+  return mean_of(values);
+}
+
+// The figures of one method at its chosen setting, on the reporting half.
+void summarise(const std::vector<const FinetuneRun*>& seeds, double matched_target,
+               MethodSummary& out) {
+  using Values = std::vector<std::optional<double>>;
+  Values reached, step, target, drop_matched, drop_end, rise_matched, rise_end;
+  for (const FinetuneRun* run : seeds) {
+    const Trajectory& checkpoints = run->checkpoints;
+    const std::size_t end = checkpoints.size() - 1;
+    const auto rise = [&](std::size_t i) {
+      return checkpoints[i].text_loss - checkpoints.front().text_loss;
+    };
+    const auto matched = first_reaching(checkpoints, Half::reporting, matched_target);
+    reached.push_back(matched ? 1.0 : 0.0);
+    target.push_back(checkpoints[end].target.of(Half::reporting));
+    drop_end.push_back(relative_drop(checkpoints, end, Half::reporting));
+    rise_end.push_back(rise(end));
+    step.emplace_back();
+    drop_matched.emplace_back();
+    rise_matched.emplace_back();
+    if (!matched) continue;
+    step.back() = static_cast<double>(checkpoints[*matched].step);
+    drop_matched.back() = relative_drop(checkpoints, *matched, Half::reporting);
+    rise_matched.back() = rise(*matched);
+  }
+  out.reached = statistic(reached);
+  out.step_at_matched = statistic(step);
+  out.target_at_end = statistic(target);
+  out.drop_at_matched = statistic(drop_matched);
+  out.drop_at_end = statistic(drop_end);
+  out.text_rise_at_matched = statistic(rise_matched);
+  out.text_rise_at_end = statistic(rise_end);
+  out.trainable_per_batch = seeds.front()->trainable_per_batch;
+}
+
+Statistic difference(const Statistic& one, const Statistic& other) {
+  std::vector<std::optional<double>> values;
+  for (std::size_t i = 0; i < one.per_seed.size(); ++i) {
+    values.emplace_back();
+    if (one.per_seed[i] && other.per_seed[i]) values.back() = *one.per_seed[i] - *other.per_seed[i];
+  }
+  return statistic(values);
+}
+
+}  // namespace
+
+const FinetuneRun& SweepResults::run(std::size_t method, std::size_t setting,
+                                     std::size_t seed) const {
+  for (const FinetuneRun& each : finetune) {
+    if (each.method == method && each.setting == setting && each.seed == seed) return each;
+  }
+  fail("[pareto] no run of method {}, setting {}, seed {}", method, setting, seed);
+}
+
+Statistic statistic(std::vector<std::optional<double>> per_seed) {
+  std::vector<double> values;
+  for (const auto& value : per_seed) {
+    if (value) values.push_back(*value);
+  }
+  Statistic out{.per_seed = std::move(per_seed), .mean = mean_or_nothing(values)};
+  if (values.size() < 2) return out;
+  double squares = 0;
+  for (double value : values) squares += (value - *out.mean) * (value - *out.mean);
+  out.sd = std::sqrt(squares / static_cast<double>(values.size() - 1));
+  return out;
+}
+
+std::optional<std::size_t> first_reaching(const Trajectory& run, Half half, double target) {
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    if (run[i].target.of(half) >= target) return i;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> relative_drop(const Trajectory& run, std::size_t checkpoint, Half half) {
+  const double before = run.front().heldout.of(half);
+  if (before <= 0) return std::nullopt;
+  return (before - run[checkpoint].heldout.of(half)) / before;
+}
+
+SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double matched_target) {
+  SettingScore score;
+  std::vector<double> at_matched, target_end, at_end;
+  for (const FinetuneRun* run : seeds) {
+    const std::size_t end = run->checkpoints.size() - 1;
+    target_end.push_back(run->checkpoints[end].target.of(Half::choosing));
+    if (const auto drop = relative_drop(run->checkpoints, end, Half::choosing)) {
+      at_end.push_back(*drop);
+    }
+    const auto matched = first_reaching(run->checkpoints, Half::choosing, matched_target);
+    if (!matched) continue;
+    ++score.seeds_reached;
+    if (const auto drop = relative_drop(run->checkpoints, *matched, Half::choosing)) {
+      at_matched.push_back(*drop);
+    }
+  }
+  score.drop_at_matched = mean_or_nothing(at_matched);
+  score.target_at_end = mean_of(target_end);
+  score.drop_at_end = mean_or_nothing(at_end);
+  return score;
+}
+
+bool better(const SettingScore& one, const SettingScore& other) {
+  if (one.seeds_reached != other.seeds_reached) return one.seeds_reached > other.seeds_reached;
+  // Where nothing was known before, nothing could be lost.
+  const double drop = one.drop_at_matched.value_or(0),
+               other_drop = other.drop_at_matched.value_or(0);
+  if (one.seeds_reached > 0 && drop != other_drop) return drop < other_drop;
+  if (one.target_at_end != other.target_at_end) return one.target_at_end > other.target_at_end;
+  return one.drop_at_end.value_or(0) < other.drop_at_end.value_or(0);
+}
+
+ParetoAnalysis analyse(const ParetoPlan& plan, const SweepResults& results) {
+  ParetoAnalysis out;
+  const auto runs_of = [&](std::size_t method, std::size_t setting) {
+    std::vector<const FinetuneRun*> runs;
+    for (std::size_t seed = 0; seed < plan.seeds.size(); ++seed) {
+      runs.push_back(&results.run(method, setting, seed));
+    }
+    return runs;
+  };
+  std::optional<std::size_t> reference;
+  for (std::size_t method = 0; method < plan.methods.size(); ++method) {
+    if (plan.methods[method].name == kReferenceMethod) reference = method;
+    MethodSummary summary;
+    for (std::size_t setting = 0; setting < plan.methods[method].settings.size(); ++setting) {
+      const auto runs = runs_of(method, setting);
+      summary.scores.push_back(score_setting(runs, plan.matched_target));
+      if (better(summary.scores.back(), summary.scores[summary.setting])) summary.setting = setting;
+      for (const FinetuneRun* run : runs) summary.seconds += run->seconds;
+    }
+    summarise(runs_of(method, summary.setting), plan.matched_target, summary);
+    out.methods.push_back(std::move(summary));
+  }
+  for (MethodSummary& method : out.methods) {
+    const Statistic none = statistic(std::vector<std::optional<double>>(plan.seeds.size()));
+    method.drop_minus_reference =
+        reference ? difference(method.drop_at_matched, out.methods[*reference].drop_at_matched)
+                  : none;
+  }
+  std::vector<std::optional<double>> off;
+  for (const PretrainRun& run : results.pretrain) {
+    off.emplace_back();
+    if (run.heldout.all > 0) {
+      off.back() = (run.heldout.all - run.heldout_memory_off.all) / run.heldout.all;
+    }
+  }
+  out.memory_off_drop = statistic(off);
+  return out;
+}
+
+std::vector<Point> pareto_frontier(std::vector<Point> points) {
+  std::sort(points.begin(), points.end(), [](const Point& one, const Point& other) {
+    return one.first != other.first ? one.first > other.first : one.second > other.second;
+  });
+  std::vector<Point> out;
+  for (const Point& point : points) {
+    if (out.empty() || point.second > out.back().second) out.push_back(point);
+  }
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace slotwise

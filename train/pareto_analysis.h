@@ -1,0 +1,102 @@
+// From the evaluations of a sweep to its numbers. The prompts are in two halves: half 0 chooses ONE
+// setting a method for all seeds, half 1 reports it. Choice: most seeds that reach the matched
+// target; among those the least mean relative drop of the held-out accuracy at the first checkpoint
+// that reaches it; where no setting reaches it, the highest target accuracy at the end. Seeds are
+// paired throughout: per_seed[i] is always seed i of the plan. Pure functions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/pareto_plan.h"
+
+namespace slotwise {
+
+enum class Half { choosing, reporting };
+
+struct PromptScores {
+  double all = 0, half0 = 0, half1 = 0;  // share of exact answers
+  double of(Half half) const { return half == Half::choosing ? half0 : half1; }
+};
+
+struct Checkpoint {
+  std::int64_t step = 0;
+  PromptScores target, heldout;
+  double text_loss = 0;  // nats a token
+};
+using Trajectory = std::vector<Checkpoint>;  // the first is before finetuning
+
+struct FinetuneRun {
+  std::size_t method = 0, setting = 0, seed = 0;  // indices into the plan
+  Trajectory checkpoints;
+  double seconds = 0;
+  std::int64_t trainable_per_batch = 0;  // parameters changed by a batch
+  std::int64_t rows_touched = 0;
+};
+
+struct PretrainRun {
+  PromptScores heldout, heldout_memory_off;
+  double text_loss = 0;
+  double seconds = 0;
+  std::int64_t steps = 0, parameters = 0;
+};
+
+struct SweepResults {
+  std::vector<PretrainRun> pretrain;  // one a seed
+  std::vector<FinetuneRun> finetune;
+
+  const FinetuneRun& run(std::size_t method, std::size_t setting, std::size_t seed) const;
+};
+
+struct Statistic {
+  std::vector<std::optional<double>> per_seed;
+  std::optional<double> mean;  // over the seeds that have a value
+  std::optional<double> sd;    // of the sample: needs two values
+};
+Statistic statistic(std::vector<std::optional<double>> per_seed);
+
+std::optional<std::size_t> first_reaching(const Trajectory& run, Half half, double target);
+// (before - after) / before of the held-out accuracy; nothing when it was 0 before.
+std::optional<double> relative_drop(const Trajectory& run, std::size_t checkpoint, Half half);
+
+// How a setting did on the choosing half.
+struct SettingScore {
+  std::size_t seeds_reached = 0;
+  std::optional<double> drop_at_matched;  // mean over the seeds that reached
+  double target_at_end = 0;
+  std::optional<double> drop_at_end;
+};
+SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double matched_target);
+bool better(const SettingScore& one, const SettingScore& other);  // strictly: ties keep the first
+
+struct MethodSummary {
+  std::size_t setting = 0;           // the chosen one
+  std::vector<SettingScore> scores;  // of every setting, choosing half
+  Statistic reached;                 // 1 or 0
+  Statistic step_at_matched;
+  Statistic target_at_end;
+  Statistic drop_at_matched, drop_at_end;            // relative, of the held-out accuracy
+  Statistic text_rise_at_matched, text_rise_at_end;  // nats a token
+  Statistic drop_minus_reference;  // drop_at_matched minus that of the reference method
+  double seconds = 0;              // of all its runs
+  std::int64_t trainable_per_batch = 0;
+};
+
+struct ParetoAnalysis {
+  std::vector<MethodSummary> methods;  // in the order of the plan
+  Statistic memory_off_drop;           // all held-out prompts
+};
+
+inline constexpr const char* kReferenceMethod = "smf_adam";
+
+ParetoAnalysis analyse(const ParetoPlan& plan, const SweepResults& results);
+
+// The points (target, retained) that no other point beats in both, by rising target.
+using Point = std::pair<double, double>;
+std::vector<Point> pareto_frontier(std::vector<Point> points);
+
+}  // namespace slotwise

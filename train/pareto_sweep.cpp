@@ -1,0 +1,284 @@
+#include "train/pareto_sweep.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/files.h"
+
+namespace slotwise {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+fs::path seed_folder(const fs::path& out, std::int64_t seed) {
+  return out / fmt::format("seed-{}", seed);
+}
+
+std::string run_name(const ParetoMethod& method, const ParetoSetting& setting) {
+  return method.name + "-" + short_label(setting);
+}
+
+bool run_finished(const fs::path& folder) {
+  std::ifstream file(folder / "result.json");
+  const json result = json::parse(file, nullptr, false);
+  return result.is_object() && result.value("finished", false);
+}
+
+// Makes the jobs of one seed and appends them.
+class SeedJobs {
+ public:
+  SeedJobs(const Options& options, const SweepSetup& setup, std::int64_t seed,
+           std::vector<PoolJob>& jobs)
+      : options_(options), setup_(setup), seed_(seed), jobs_(jobs) {}
+
+  // Returns the index of the job that the finetuning runs wait for.
+  std::size_t add_base() {
+    const fs::path data = data_folder(), pretrain = pretrain_folder(setup_.out, seed_);
+    const double steps = options_.number("pretrain.steps", 1),
+                 batch = options_.number("pretrain.batch", 1);
+    add("prepare", "prepare", {"--seed", seed_text(), "--out", data.string()},
+        fs::exists(data / "dataset.json"), 0.01 * steps * batch);
+    add("pretrain", "pretrain",
+        {"--seed", seed_text(), "--data", data.string(), "--out", pretrain.string(), "--quiet"},
+        run_finished(pretrain), steps * batch);
+    const double passes =
+        options_.number("background.batches", 1) * options_.number("background.batch", 1);
+    add("background", "background",
+        {"--checkpoint", (pretrain / "checkpoint").string(), "--data", data.string(), "--quiet"},
+        fs::exists(pretrain / "checkpoint" / "background.safetensors"), passes / 3);
+    return jobs_.size() - 1;
+  }
+
+  void add_finetuning(std::size_t base, const ParetoMethod& method, const ParetoSetting& setting) {
+    const fs::path folder = finetune_folder(setup_.out, seed_, method, setting);
+    std::vector<std::string> arguments = {
+        "--checkpoint", (pretrain_folder(setup_.out, seed_) / "checkpoint").string(),
+        "--data",       data_folder().string(),
+        "--method",     method.method};
+    const auto append = [&](const char* key, const std::string& value) {
+      arguments.insert(arguments.end(), {key, value});
+    };
+    if (!method.optimizer.empty()) append("--optimizer", method.optimizer);
+    if (setting.rows > 0) append("--rows", std::to_string(setting.rows));
+    if (setting.rank > 0) append("--rank", std::to_string(setting.rank));
+    append("--learning-rate", fmt::format("{}", setting.learning_rate));
+    append("--seed", seed_text());
+    append("--out", folder.string());
+    arguments.push_back("--quiet");
+    const double steps = options_.number("finetune.steps", 1);
+    const double batch =
+        options_.number("finetune.facts", 1) * options_.number("finetune.wordings", 1);
+    previous_ = base;
+    add("finetune", run_name(method, setting), arguments, run_finished(folder), steps * batch);
+    jobs_.back().kind = method.name;
+  }
+
+ private:
+  std::string seed_text() const { return std::to_string(seed_); }
+  fs::path data_folder() const { return seed_folder(setup_.out, seed_) / "data"; }
+
+  void add(const std::string& verb, const std::string& run,
+           const std::vector<std::string>& arguments, bool finished, double cost) {
+    PoolJob job{.name = fmt::format("seed-{}/{}", seed_, run), .kind = verb, .cost = cost};
+    job.command = {(setup_.programs / ("slotwise-" + verb)).string()};
+    job.command.insert(job.command.end(), setup_.settings_arguments.begin(),
+                       setup_.settings_arguments.end());
+    job.command.insert(job.command.end(), arguments.begin(), arguments.end());
+    job.log = seed_folder(setup_.out, seed_) / "logs" / (run + ".txt");
+    if (previous_) job.after = {*previous_};
+    // What a job was made from must be there too.
+    job.finished = finished && (!previous_ || jobs_[*previous_].finished);
+    jobs_.push_back(job);
+    previous_ = jobs_.size() - 1;
+  }
+
+  const Options& options_;
+  const SweepSetup& setup_;
+  const std::int64_t seed_;
+  std::vector<PoolJob>& jobs_;
+  std::optional<std::size_t> previous_;
+};
+
+// What the runs depend on: everything but the list of them.
+json without_pareto(json settings) {
+  settings.erase("pareto");
+  return settings;
+}
+
+json methods_by_name(const json& settings) {
+  json out = json::object();
+  for (const json& method : settings.at("pareto").at("methods")) {
+    out[method.at("name").get<std::string>()] = {{"method", method.value("method", "")},
+                                                 {"optimizer", method.value("optimizer", "")}};
+  }
+  return out;
+}
+
+// "finetune.steps is 100 there and 400 now", or "" where the two agree.
+std::string disagreement(const json& there, const json& now, const std::string& prefix) {
+  for (const json& change : json::diff(there, now)) {
+    const std::string where = change.at("path").get<std::string>();
+    const json::json_pointer pointer(where);
+    const auto text = [&](const json& tree) {
+      return tree.contains(pointer) ? tree.at(pointer).dump() : std::string("absent");
+    };
+    std::string name = prefix + where.substr(1);
+    for (char& c : name) c = c == '/' ? '.' : c;
+    return fmt::format("{} is {} there and {} now", name, text(there), text(now));
+  }
+  return "";
+}
+
+std::string disagreement_of_sweeps(const json& there, const json& now) {
+  const std::string settings = disagreement(without_pareto(there), without_pareto(now), "");
+  if (!settings.empty()) return settings;
+  const json methods_there = methods_by_name(there), methods_now = methods_by_name(now);
+  for (const auto& [name, method] : methods_now.items()) {
+    if (!methods_there.contains(name)) continue;
+    const std::string text =
+        disagreement(methods_there[name], method, "pareto.methods." + name + ".");
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
+bool is_seed_folder(const std::string& name) {
+  return name.starts_with("seed-") && name.size() > 5 &&
+         name.find_first_not_of("0123456789", 5) == name.npos;
+}
+
+void delete_sweep(const fs::path& out) {
+  std::vector<fs::path> made;
+  for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
+    if (entry.is_directory() && is_seed_folder(entry.path().filename().string())) {
+      made.push_back(entry.path());
+    }
+  }
+  for (const char* name :
+       {"settings.json", "runs.csv", "summary.json", "report.html", "pareto.gp", "gnuplot.txt"}) {
+    made.push_back(out / name);
+  }
+  for (const char* figure : {"pareto", "matched", "curves", "text"}) {
+    for (const char* ending : {".png", ".svg"})
+      made.push_back(out / (std::string(figure) + ending));
+  }
+  for (const fs::path& path : made) {
+    std::error_code error;
+    fs::remove_all(path, error);
+    if (error) user_error("cannot delete {}: {}", path.string(), error.message());
+  }
+}
+
+}  // namespace
+
+fs::path pretrain_folder(const fs::path& out, std::int64_t seed) {
+  return seed_folder(out, seed) / "pretrain";
+}
+
+fs::path finetune_folder(const fs::path& out, std::int64_t seed, const ParetoMethod& method,
+                         const ParetoSetting& setting) {
+  return seed_folder(out, seed) / run_name(method, setting);
+}
+
+std::vector<PoolJob> sweep_jobs(const ParetoPlan& plan, const Options& options,
+                                const SweepSetup& setup) {
+  std::vector<PoolJob> jobs;
+  std::vector<std::size_t> bases;
+  std::vector<SeedJobs> seeds;
+  for (std::int64_t seed : plan.seeds) {
+    seeds.emplace_back(options, setup, seed, jobs);
+    bases.push_back(seeds.back().add_base());
+  }
+  // The pretraining of every seed comes first: it is the longest chain.
+  for (const ParetoMethod& method : plan.methods) {
+    for (const ParetoSetting& setting : method.settings) {
+      for (std::size_t i = 0; i < seeds.size(); ++i) {
+        seeds[i].add_finetuning(bases[i], method, setting);
+      }
+    }
+  }
+  return jobs;
+}
+
+json read_sweep_settings(const fs::path& out) {
+  if (!fs::exists(out / "settings.json")) return nullptr;
+  json settings = json::parse(read_file(out / "settings.json"), nullptr, false);
+  const bool ours = settings.is_object() &&
+                    settings.value("made_by", json()) == "slotwise-pareto" &&
+                    settings.contains("settings") && settings.contains("seeds") &&
+                    settings.contains("arguments") && settings.contains("command");
+  if (!ours) {
+    user_error("{} was not written by slotwise-pareto; use another --out",
+               (out / "settings.json").string());
+  }
+  return settings;
+}
+
+void refuse_other_sweep(const fs::path& out, const json& there, const json& now) {
+  const std::string text = disagreement_of_sweeps(there, now);
+  if (text.empty()) return;
+  user_error(
+      "{} holds a sweep with other settings ({}); use another --out, or --fresh to delete that "
+      "sweep and start anew",
+      out.string(), text);
+}
+
+SweepFolder::SweepFolder(const fs::path& out, const json& settings, bool fresh) {
+  create_folder(out);
+  lock_ = open(out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0) user_error("cannot open {}: {}", out.string(), std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    close(lock_);
+    user_error("another slotwise-pareto is at work in {}; wait for it or use another --out",
+               out.string());
+  }
+  const json earlier = read_sweep_settings(out);
+  if (earlier.is_null() && !fs::is_empty(out)) {
+    user_error("{} is not empty and holds no sweep; use another --out", out.string());
+  }
+  if (!earlier.is_null() && fresh) {
+    delete_sweep(out);
+  } else if (!earlier.is_null()) {
+    refuse_other_sweep(out, earlier.at("settings"), settings.at("settings"));
+  }
+  write_file_atomically(out / "settings.json", settings.dump(2) + "\n");
+}
+
+SweepFolder::~SweepFolder() {
+  close(lock_);
+}
+
+json sweep_settings(const Options& options, const ParetoPlan& plan, const std::string& command,
+                    const std::vector<std::string>& settings_arguments) {
+  return {{"made_by", "slotwise-pareto"},
+          {"command", command},
+          {"arguments", settings_arguments},
+          {"seeds", plan.seeds},
+          {"settings", json::parse(options.json_text())}};
+}
+
+std::string failure_text(const PoolJob& job, const std::string& reason) {
+  constexpr std::size_t kLines = 5;
+  std::ifstream file(job.log);
+  std::deque<std::string> last;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty()) continue;
+    last.push_back(line);
+    if (last.size() > kLines) last.pop_front();
+  }
+  std::string text;
+  for (const std::string& line : last) text += "\n  " + line;
+  return fmt::format("{} failed ({}); its log is {}{}{}", job.name, reason, job.log.string(),
+                     last.empty() ? " and is empty" : " and ends with", text);
+}
+
+}  // namespace slotwise

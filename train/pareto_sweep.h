@@ -1,0 +1,66 @@
+// The runs of a sweep and the folder they live in:
+//   DIR/settings.json                      what was asked; a sweep with other settings is refused
+//   DIR/seed-S/data, DIR/seed-S/pretrain   one dataset and one pretrained model a seed
+//   DIR/seed-S/<method>-<setting>          one finetuning run
+//   DIR/seed-S/logs/<run>.txt              what a run printed
+// Every run is a program of its own that resumes by itself; a run whose last file is there is not
+// started again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "train/options.h"
+#include "train/pareto_plan.h"
+#include "train/process_pool.h"
+
+namespace slotwise {
+
+struct SweepSetup {
+  std::filesystem::path out;
+  std::filesystem::path programs;               // where slotwise-pretrain and the others are
+  std::vector<std::string> settings_arguments;  // --preset NAME --set ..., for every program
+};
+
+std::filesystem::path pretrain_folder(const std::filesystem::path& out, std::int64_t seed);
+std::filesystem::path finetune_folder(const std::filesystem::path& out, std::int64_t seed,
+                                      const ParetoMethod& method, const ParetoSetting& setting);
+
+// prepare -> pretrain -> background -> finetuning runs, for each seed.
+std::vector<PoolJob> sweep_jobs(const ParetoPlan& plan, const Options& options,
+                                const SweepSetup& setup);
+
+// What DIR/settings.json holds, or null where there is none.
+nlohmann::json read_sweep_settings(const std::filesystem::path& out);
+
+// UserError where the runs of the two sweeps cannot stand in one folder: anything but the list of
+// runs differs (seeds, settings tried, matched target).
+void refuse_other_sweep(const std::filesystem::path& out, const nlohmann::json& settings_there,
+                        const nlohmann::json& settings_now);
+
+// Holds DIR for one sweep at a time: makes the folder, refuses a folder of something else or of a
+// sweep with other settings, and writes settings.json. `fresh` first deletes what an earlier sweep
+// made there, and nothing else.
+class SweepFolder {
+ public:
+  SweepFolder(const std::filesystem::path& out, const nlohmann::json& settings, bool fresh);
+  ~SweepFolder();
+  SweepFolder(const SweepFolder&) = delete;
+  SweepFolder& operator=(const SweepFolder&) = delete;
+
+ private:
+  int lock_ = -1;
+};
+
+// {"made_by", "command", "arguments", "seeds", "settings"}
+nlohmann::json sweep_settings(const Options& options, const ParetoPlan& plan,
+                              const std::string& command,
+                              const std::vector<std::string>& settings_arguments);
+
+// "seed-0/full-lr1e-4 failed (exit code 1): <last lines>; the whole log is ..."
+std::string failure_text(const PoolJob& job, const std::string& reason);
+
+}  // namespace slotwise

@@ -1,0 +1,27 @@
+// Making dataset folders from the [data] section of the settings.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "train/options.h"
+
+namespace slotwise {
+
+struct PrepareRequest {
+  Options options;
+  std::filesystem::path out;
+  std::uint64_t seed = 0;
+  bool fresh = false;
+  bool quiet = false;
+};
+// Does nothing where the folder was made with the same settings; UserError where with others.
+void prepare(const PrepareRequest& request);
+
+// kind = "text". Keys: text (list of JSONL files with a field "text"), heldout_text, questions
+// (roles to files), facts, tokenizer ("bpe", or the path of a tokenizer.json), vocabulary_size,
+// train_bytes.
+void prepare_text(const Options& options, std::uint64_t seed, const std::filesystem::path& out,
+                  bool quiet);
+
+}  // namespace slotwise

@@ -1,0 +1,192 @@
+#include "train/pretrain_run.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/memory_pool.h"
+#include "data/dataset.h"
+#include "data/tokenizer.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/evaluation_options.h"
+#include "train/interrupt.h"
+#include "train/metrics_log.h"
+#include "train/model_batch.h"
+#include "train/model_config.h"
+#include "train/optimizer_setup.h"
+#include "train/progress.h"
+
+namespace slotwise {
+namespace {
+
+using nlohmann::json;
+
+struct Settings {
+  std::int64_t steps, batch, micro_batch, window, checkpoint_every;
+  bool activation_checkpointing;
+  double learning_rate;
+  OptimizerSettings optimizer;
+  Schedule schedule;
+};
+
+Settings read_settings(const Options& options) {
+  Settings s;
+  s.steps = options.integer("pretrain.steps");
+  s.batch = options.integer("pretrain.batch");
+  s.micro_batch = options.integer("pretrain.micro_batch", 0);
+  s.window = options.integer("pretrain.window", 256);
+  s.checkpoint_every = options.integer("pretrain.checkpoint_every", 0);
+  s.activation_checkpointing = options.flag("pretrain.activation_checkpointing", false);
+  s.learning_rate = options.number("pretrain.learning_rate");
+  s.optimizer = read_optimizer_settings(options, "pretrain");
+  s.optimizer.value_rate_scale =
+      options.number("pretrain.value_learning_rate", s.learning_rate) / s.learning_rate;
+  s.schedule = read_schedule(options, "pretrain", s.steps);
+  options.refuse_unread("pretrain");
+  if (s.steps < 1 || s.batch < 1 || !(s.learning_rate > 0)) {
+    user_error(
+        "pretraining needs steps >= 1, batch >= 1 and a learning rate > 0, got {}, {} and {}",
+        s.steps, s.batch, s.learning_rate);
+  }
+  return s;
+}
+
+class Pretraining {
+ public:
+  Pretraining(const PretrainRequest& request)
+      : request_(request),
+        settings_(read_settings(request.options)),
+        dataset_(request.data),
+        evaluation_(read_evaluation_options(request.options)),
+        config_(model_config_from(request.options, dataset_.tokenizer().vocabulary_size())),
+        folder_(request.run, run_json()) {}
+
+  RunEnd run() {
+    if (folder_.finished()) {
+      if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
+      return RunEnd::finished;
+    }
+    make_model();
+    const MixtureLoader loader(dataset_.parts(),
+                               {.seed = request_.seed,
+                                .window_tokens = static_cast<int>(settings_.window),
+                                .pad_id = pad_id()});
+    MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
+    Progress progress("pretrain", step_, settings_.steps, request_.run.quiet);
+    const std::int64_t first = step_;
+    while (step_ < settings_.steps) {
+      log.write(train_step(loader, progress));
+      const bool stop = interrupted() ||
+                        (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
+      const bool due = settings_.checkpoint_every > 0 && step_ % settings_.checkpoint_every == 0;
+      if (step_ < settings_.steps && (stop || due)) save(true);
+      if (step_ < settings_.steps && stop) {
+        progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
+        return RunEnd::interrupted;
+      }
+    }
+    seconds_ += progress.seconds();
+    finish();
+    return RunEnd::finished;
+  }
+
+ private:
+  int pad_id() const { return dataset_.tokenizer().special().pad.value_or(0); }
+
+  json run_json() const {
+    const json tree = json::parse(request_.options.json_text());
+    json out = {{"program", "pretrain"},
+                {"seed", request_.seed},
+                {"tokenizer_hash", dataset_.manifest().tokenizer_hash}};
+    for (const char* section : {"model", "memory", "pretrain"}) {
+      out[section] = tree.value(section, json::object());
+    }
+    return out;
+  }
+
+  void make_model() {
+    if (folder_.resumable()) {
+      model_ = std::move(load_checkpoint(folder_.checkpoint(), request_.device).model);
+      const json trainer = read_trainer_json(folder_.checkpoint());
+      step_ = trainer.at("step");
+      seconds_ = trainer.at("seconds");
+    } else {
+      model_ = std::make_unique<MemoryModel>(config_, request_.seed, request_.device);
+    }
+    model_->decoder().set_activation_checkpointing(settings_.activation_checkpointing);
+    optimizer_ = make_optimizer(model_->parameters().all(), settings_.optimizer);
+    if (step_ > 0) {
+      optimizer_->load_state(read_safetensors(folder_.checkpoint() / "optimizer.safetensors"));
+      optimizer_->set_steps(step_);
+    }
+  }
+
+  json train_step(const MixtureLoader& loader, Progress& progress) {
+    const TokenBatch batch = loader.batch(step_, static_cast<int>(settings_.batch));
+    const double rate = settings_.learning_rate * settings_.schedule.factor(step_);
+    optimizer_->clear_gradients();
+    const double loss = accumulate_gradients(
+        *model_, batch, {.micro_batch = settings_.micro_batch, .batch_statistics = true});
+    const double norm = optimizer_->step(rate);
+    ++step_;
+    progress.report({step_, loss, norm, rate, batch.valid_tokens});
+    return {{"step", step_},
+            {"loss", loss},
+            {"grad_norm", norm},
+            {"learning_rate", rate},
+            {"tokens", batch.valid_tokens},
+            {"tokens_per_second", progress.tokens_per_second()}};
+  }
+
+  void save(bool with_state) {
+    CheckpointState state;
+    if (with_state) {
+      state.optimizer = optimizer_->state();
+      state.trainer_json =
+          json({{"program", "pretrain"}, {"step", step_}, {"seconds", seconds_}}).dump(2);
+    }
+    save_checkpoint(folder_.checkpoint(), *model_, dataset_.tokenizer(), state);
+  }
+
+  void finish() {
+    save(false);
+    Evaluator evaluator(dataset_.tokenizer(), evaluation_);
+    evaluator.add_dataset(dataset_);
+    json result = {{"finished", true},
+                   {"seconds", seconds_},
+                   {"steps", settings_.steps},
+                   {"parameters", model_->parameters().count()}};
+    const Evaluator::Result on = evaluator.run(*model_);
+    result["evaluation"] = on.json();
+    if (!request_.run.quiet) fmt::print("\n{}", on.text());
+    if (config_.memory.present()) {
+      const Evaluator::Result off = evaluator.run(*model_, true);
+      result["evaluation_memory_off"] = off.json();
+      if (!request_.run.quiet) fmt::print("\nwith the memory switched off\n{}", off.text());
+    }
+    folder_.write_result(result);
+    if (request_.run.memory_report) {
+      fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
+    }
+  }
+
+  PretrainRequest request_;
+  Settings settings_;
+  Dataset dataset_;
+  EvaluationOptions evaluation_;
+  ModelConfig config_;
+  RunFolder folder_;
+  std::unique_ptr<MemoryModel> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::int64_t step_ = 0;
+  double seconds_ = 0;
+};
+
+}  // namespace
+
+RunEnd pretrain(const PretrainRequest& request) {
+  return Pretraining(request).run();
+}
+
+}  // namespace slotwise

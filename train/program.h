@@ -1,0 +1,45 @@
+// What all programs share: errors as one sentence on stderr and exit code 1, usage errors 2,
+// interrupted 130; the options --preset, --config and --set; the device.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "train/options.h"
+#include "train/run_folder.h"
+
+namespace CLI {
+class App;
+}
+
+namespace slotwise {
+
+struct SettingsArguments {
+  std::string preset, config;
+  std::vector<std::string> overrides;
+
+  void add_to(CLI::App& app);
+  // The settings that were asked for; `required`: one of --preset and --config must be there.
+  Options load(bool required = true) const;
+};
+
+struct RunArguments {
+  RunRequest run;
+  std::uint64_t seed = 0;
+  std::string device = "cpu";
+
+  void add_to(CLI::App& app);
+  Device place() const;
+};
+
+// Runs the body and turns exceptions into messages and exit codes. The body returns the exit code.
+int run_program(const char* name, CLI::App& app, int argc, char** argv,
+                const std::function<int()>& body);
+int exit_code(RunEnd end);
+
+// Raw text of a program's examples, shown under its --help.
+void add_examples(CLI::App& app, const std::string& examples);
+
+}  // namespace slotwise

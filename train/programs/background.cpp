@@ -1,0 +1,34 @@
+// slotwise-background: counts in how many batches of the pretraining data each memory slot is read.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "train/background_run.h"
+#include "train/program.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Measures the background of TF-IDF: for each memory slot, the number of pretraining batches "
+      "that read it.\n"
+      "Written into the checkpoint as background.safetensors. The shape of a batch matters: a "
+      "large one touches\n"
+      "most slots and flattens the ranking; the histogram printed at the end shows it."};
+  slotwise::SettingsArguments settings;
+  slotwise::BackgroundRequest request;
+  settings.add_to(app);
+  app.add_option("--checkpoint", request.checkpoint, "pretrained model")->required();
+  app.add_option("--data", request.data, "dataset folder it was pretrained on")->required();
+  app.add_option("--seed", request.seed, "seed of the choice of batches")->capture_default_str();
+  app.add_flag("--quiet", request.quiet, "print errors only");
+  app.add_flag("--fresh", request.fresh, "measure again although the checkpoint has a background");
+  slotwise::add_examples(app,
+                         "  slotwise-background --preset biographies --checkpoint "
+                         "out/pretrain/checkpoint --data out/data\n"
+                         "  slotwise-background --preset biographies --set background.batch=1 "
+                         "--checkpoint ... --data ...");
+  return slotwise::run_program("slotwise-background", app, argc, argv, [&] {
+    request.options = settings.load();
+    slotwise::measure_background(request);
+    return 0;
+  });
+}

@@ -1,0 +1,76 @@
+// slotwise-evaluate: what a checkpoint knows.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "data/files.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/program.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Scores a checkpoint: exact match and F1 of its answers (SQuAD and TriviaQA normalisation) "
+      "and the loss on\n"
+      "held-out text. Prompts are taken as they are where a row has a field \"prompt\"; a "
+      "\"question\" is asked as\n"
+      "\"Question: ...\\nAnswer:\". Answers are greedy and end at a line break or the end-of-text "
+      "token."};
+  std::string checkpoint, data, json_path;
+  std::vector<std::string> questions;
+  slotwise::EvaluationOptions options;
+  bool memory_off = false;
+  std::int64_t show = 0;
+  app.add_option("--checkpoint", checkpoint, "model to score")->required();
+  app.add_option("--data", data, "dataset folder: all its questions and its held-out text");
+  app.add_option("--questions", questions, "question files (JSONL, also .gz and .zst)");
+  app.add_option("--max-new-tokens", options.max_new_tokens,
+                 "length of an answer; 0: that of the longest accepted one")
+      ->capture_default_str();
+  app.add_option("--batch", options.batch, "prompts at a time")->capture_default_str();
+  app.add_option("--text-rows", options.text_rows, "rows of held-out text; 0: all")
+      ->capture_default_str();
+  app.add_flag("--memory-off", memory_off, "score with the memory's addition set to zero");
+  app.add_option("--show", show, "print this many questions of each set with the model's answers");
+  app.add_option("--json", json_path, "write the scores to this file, too");
+  slotwise::add_examples(
+      app,
+      "  slotwise-evaluate --checkpoint out/pretrain/checkpoint --data out/data\n"
+      "  slotwise-evaluate --checkpoint out/pretrain/checkpoint --questions nq.jsonl.gz --show 5");
+  return slotwise::run_program("slotwise-evaluate", app, argc, argv, [&] {
+    if (data.empty() && questions.empty()) {
+      slotwise::user_error("nothing to score: give --data FOLDER or --questions FILE");
+    }
+    const slotwise::Checkpoint loaded = slotwise::load_checkpoint(checkpoint, {});
+    slotwise::Evaluator evaluator(*loaded.tokenizer, options);
+    std::unique_ptr<slotwise::Dataset> dataset;
+    if (!data.empty()) {
+      dataset = std::make_unique<slotwise::Dataset>(data);
+      if (dataset->manifest().tokenizer_hash != loaded.tokenizer->hash()) {
+        slotwise::user_error("{} was made with another tokenizer than the checkpoint {}", data,
+                             checkpoint);
+      }
+      evaluator.add_dataset(*dataset);
+    }
+    for (const std::string& file : questions) {
+      evaluator.add_questions(std::filesystem::path(file).stem().stem().string(),
+                              slotwise::read_questions(file));
+    }
+    for (const slotwise::QuestionSet& set : evaluator.sets()) {
+      if (show <= 0) break;
+      const auto answers = evaluator.answers(*loaded.model, set);
+      fmt::print("{}\n", set.role);
+      for (std::size_t i = 0; i < answers.size() && i < static_cast<std::size_t>(show); ++i) {
+        fmt::print("  {}  ->  {}   (accepted: {})\n", set.questions[i].text, answers[i],
+                   set.questions[i].answers.front());
+      }
+    }
+    const auto result = evaluator.run(*loaded.model, memory_off);
+    fmt::print("{}", result.text());
+    if (!json_path.empty()) {
+      slotwise::write_file_atomically(json_path, result.json().dump(2) + "\n");
+    }
+    return 0;
+  });
+}

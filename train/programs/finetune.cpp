@@ -1,0 +1,46 @@
+// slotwise-finetune: teaches the facts of a dataset to a pretrained model.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "train/finetune_run.h"
+#include "train/program.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Teaches new facts to a model: by sparse memory finetuning (smf), by its rivals in the "
+      "choice of rows\n"
+      "(tf, random, all_rows), by LoRA or by full finetuning. Old and new knowledge are measured "
+      "on the way."};
+  slotwise::SettingsArguments settings;
+  slotwise::RunArguments run;
+  slotwise::FinetuneRequest request;
+  bool drop_checkpoint = false;
+  settings.add_to(app);
+  run.add_to(app);
+  app.add_option("--checkpoint", request.checkpoint, "pretrained model")->required();
+  app.add_option("--data", request.data, "dataset folder with facts and questions")->required();
+  app.add_option("--method", request.method, "full, lora, smf, tf, random or all_rows")->required();
+  app.add_option("--learning-rate", request.learning_rate, "peak learning rate")->required();
+  app.add_option("--optimizer", request.row_optimizer,
+                 "row optimizer of smf, tf, random and all_rows: adam or sgd")
+      ->capture_default_str();
+  app.add_option("--rows", request.rows, "value rows that a step may change (the paper's t)");
+  app.add_option("--rank", request.rank, "rank of the LoRA adapters");
+  app.add_flag("--no-checkpoint", drop_checkpoint, "keep the measurements, not the finished model");
+  slotwise::add_examples(app,
+                         "  slotwise-finetune --preset biographies --checkpoint "
+                         "out/pretrain/checkpoint --data out/data \\\n"
+                         "      --method smf --rows 256 --learning-rate 0.05 --out out/smf\n"
+                         "  slotwise-finetune --preset biographies --checkpoint "
+                         "out/pretrain/checkpoint --data out/data \\\n"
+                         "      --method lora --rank 32 --learning-rate 2e-4 --out out/lora");
+  return slotwise::run_program("slotwise-finetune", app, argc, argv, [&] {
+    request.run = run.run;
+    request.options = settings.load();
+    request.seed = run.seed;
+    request.device = run.place();
+    request.keep_checkpoint = !drop_checkpoint;
+    return slotwise::exit_code(slotwise::finetune(request));
+  });
+}

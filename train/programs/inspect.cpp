@@ -1,0 +1,29 @@
+// slotwise-inspect: what a checkpoint holds and how it uses its memory.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "train/inspection.h"
+#include "train/program.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Shows what a checkpoint holds: shape, tensors, memory, background. With --data the usage of "
+      "the memory's slots\n"
+      "over held-out text; with --text the slots that each token of a text reads most."};
+  slotwise::InspectRequest request;
+  app.add_option("--checkpoint", request.checkpoint, "model to look at")->required();
+  app.add_option("--data", request.data, "dataset folder: slot usage over its held-out text");
+  app.add_option("--text", request.texts, "text whose slots are listed (repeatable)");
+  app.add_option("--top", request.top, "slots listed a token")->capture_default_str();
+  app.add_flag("--tensors", request.tensors, "list every tensor with its norm");
+  slotwise::add_examples(app,
+                         "  slotwise-inspect --checkpoint out/pretrain/checkpoint --tensors\n"
+                         "  slotwise-inspect --checkpoint out/pretrain/checkpoint --data out/data\n"
+                         "  slotwise-inspect --checkpoint out/pretrain/checkpoint --text 'where "
+                         "was first3 last9 born ?'");
+  return slotwise::run_program("slotwise-inspect", app, argc, argv, [&] {
+    slotwise::inspect(request);
+    return 0;
+  });
+}

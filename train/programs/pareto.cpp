@@ -1,0 +1,226 @@
+// slotwise-pareto: runs a sweep of methods, settings and seeds as one-thread programs side by side,
+// and draws what each method learned against what it forgot.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/error.h"
+#include "data/files.h"
+#include "train/options.h"
+#include "train/pareto_analysis.h"
+#include "train/pareto_gnuplot.h"
+#include "train/pareto_plan.h"
+#include "train/pareto_plots.h"
+#include "train/pareto_report.h"
+#include "train/pareto_summary.h"
+#include "train/pareto_sweep.h"
+#include "train/process_pool.h"
+
+namespace slotwise {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kInterrupted = 130;
+
+struct Arguments {
+  std::string preset, config;
+  std::vector<std::string> overrides;
+  std::string out;
+  int jobs = 0;
+  std::vector<std::int64_t> seeds;
+  bool report_only = false, fresh = false;
+  std::string command;  // as typed
+};
+
+std::string quoted(const std::string& word) {
+  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:+@%";
+  if (!word.empty() && word.find_first_not_of(plain) == word.npos) return word;
+  std::string out = "'";
+  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string time_text(double seconds) {
+  const long whole = static_cast<long>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+  return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
+}
+
+// On a terminal one line that is written over; elsewhere a line for each run that finishes.
+class ProgressLine {
+ public:
+  void operator()(const PoolProgress& progress) {
+    const std::string left =
+        progress.seconds_left ? ", about " + time_text(*progress.seconds_left) + " left" : "";
+    const std::string head = fmt::format("{}/{} runs", progress.done, progress.total);
+    if (!terminal_) {
+      if (progress.finished.empty()) return;
+      fmt::print("{}, {} in {}, {} so far{}\n", head, progress.finished,
+                 time_text(progress.finished_seconds), time_text(progress.elapsed_seconds), left);
+    } else {
+      std::string line = fmt::format("{}, {}{}", head, time_text(progress.elapsed_seconds), left);
+      for (std::size_t i = 0; i < progress.running.size() && i < 2; ++i) {
+        line += (i == 0 ? " | " : ", ") + progress.running[i];
+      }
+      if (progress.running.size() > 2) line += ", ...";
+      fmt::print("\r\x1b[K{:.100}", line);
+      shown_ = true;
+    }
+    std::fflush(stdout);
+  }
+  void end() const {
+    if (shown_) fmt::print("\r\x1b[K");
+    std::fflush(stdout);
+  }
+
+ private:
+  const bool terminal_ = isatty(STDOUT_FILENO) == 1;
+  bool shown_ = false;
+};
+
+// 0, or the exit status with which the program ends.
+int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& setup,
+              const Arguments& arguments) {
+  const SweepFolder folder(
+      setup.out, sweep_settings(options, plan, arguments.command, setup.settings_arguments),
+      arguments.fresh);
+  const std::vector<PoolJob> jobs = sweep_jobs(plan, options, setup);
+  ProgressLine line;
+  PoolOptions pool{.jobs = arguments.jobs, .environment = {{"OMP_NUM_THREADS", "1"}}};
+  if (pool.jobs == 0)
+    pool.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  pool.on_progress = std::ref(line);
+  const auto finished =
+      std::count_if(jobs.begin(), jobs.end(), [](auto& job) { return job.finished; });
+  fmt::print("{}: {} runs, {} finished before, {} at a time, in {}\n", plan.name, jobs.size(),
+             finished, pool.jobs, setup.out.string());
+  std::fflush(stdout);
+  const PoolOutcome outcome = run_pool(jobs, pool);
+  line.end();
+  if (outcome.failure) {
+    fail("{}", failure_text(jobs[outcome.failure->job], outcome.failure->reason));
+  }
+  if (outcome.interrupted) {
+    fmt::print(stderr, "slotwise-pareto: stopped; the same command goes on from here\n");
+    return kInterrupted;
+  }
+  fmt::print("all runs finished, {} in this call\n", time_text(outcome.seconds));
+  return 0;
+}
+
+void write_report(const ParetoPlan& plan, const fs::path& out, const std::string& command,
+                  const std::string& settings) {
+  const SweepResults results = read_sweep_results(plan, out);
+  const ParetoAnalysis analysis = analyse(plan, results);
+  write_file_atomically(out / "runs.csv", runs_csv(plan, results, analysis));
+  write_file_atomically(out / "summary.json", summary_json(plan, results, analysis).dump(2) + "\n");
+  ReportFacts facts{.command = command, .settings = settings};
+  write_file_atomically(out / "pareto.gp", pareto_script(plan, results, analysis));
+  const bool drawn = run_gnuplot(out, "pareto.gp");
+  for (const char* name : kParetoFigures) {
+    if (drawn) facts.figures[name] = read_file(out / fmt::format("{}.svg", name));
+  }
+  write_file_atomically(out / "report.html", html_report(plan, results, analysis, facts));
+
+  fmt::print(
+      "\n{}\nmatched: first step with {:.0f} % of '{}' answered; drop: lost of '{}'; memory off "
+      "loses {} %\n\n",
+      summary_table(plan, analysis), 100 * plan.matched_target, plan.target, plan.heldout,
+      spread_text(analysis.memory_off_drop, 100, 1));
+  if (!drawn) {
+    fmt::print(
+        "no pictures: gnuplot was not found; install it (apt-get install gnuplot-nox) and "
+        "repeat the command with --report-only\n");
+  }
+  for (const char* name : kParetoFigures) {
+    if (drawn) fmt::print("{}\n", (out / fmt::format("{}.png", name)).string());
+  }
+  fmt::print("{}\n", (out / "report.html").string());
+}
+
+int report_again(const Arguments& arguments, const fs::path& out) {
+  const json stored = read_sweep_settings(out);
+  if (stored.is_null()) user_error("{} holds no sweep to report", out.string());
+  Options options = Options::from_json(stored.at("settings"));
+  for (const std::string& each : arguments.overrides) options.override_with(each);
+  refuse_other_sweep(out, stored.at("settings"), json::parse(options.json_text()));
+  const auto seeds = arguments.seeds.empty() ? stored.at("seeds").get<std::vector<std::int64_t>>()
+                                             : arguments.seeds;
+  const ParetoPlan plan = read_pareto_plan(options, seeds);
+  write_report(plan, out, stored.at("command").get<std::string>(), options.json_text());
+  return 0;
+}
+
+int run(const Arguments& arguments) {
+  const bool preset = !arguments.preset.empty();
+  Options options;
+  if (preset) options = Options::from_preset(arguments.preset);
+  if (!arguments.config.empty()) options = Options::from_file(arguments.config);
+  fs::path out = arguments.out;
+  if (out.empty() && !preset && arguments.config.empty())
+    user_error("give --out, --preset or --config");
+  if (out.empty()) out = fs::path("out") / "pareto" / options.text("name");
+  if (arguments.report_only) return report_again(arguments, out);
+  if (!preset && arguments.config.empty()) user_error("give --preset NAME or --config FILE");
+
+  SweepSetup setup{.out = out, .programs = fs::read_symlink("/proc/self/exe").parent_path()};
+  setup.settings_arguments = preset ? std::vector<std::string>{"--preset", arguments.preset}
+                                    : std::vector<std::string>{"--config", arguments.config};
+  for (const std::string& each : arguments.overrides) {
+    options.override_with(each);
+    setup.settings_arguments.insert(setup.settings_arguments.end(), {"--set", each});
+  }
+  const ParetoPlan plan = read_pareto_plan(options, arguments.seeds);
+  const int status = run_sweep(plan, options, setup, arguments);
+  if (status == 0) write_report(plan, out, arguments.command, options.json_text());
+  return status;
+}
+
+}  // namespace
+}  // namespace slotwise
+
+int main(int argc, char** argv) {
+  using namespace slotwise;
+  CLI::App app(
+      "Sweeps finetuning methods over their settings and seeds, as one-thread programs side by "
+      "side,\nand reports what each learned against what it forgot: runs.csv, summary.json, "
+      "pareto.png,\nreport.html. Finished runs are kept: the same command goes on where it "
+      "stopped.",
+      "slotwise-pareto");
+  Arguments arguments;
+  auto* preset = app.add_option("--preset", arguments.preset, "built-in settings");
+  app.add_option("--config", arguments.config, "settings in a TOML file")->excludes(preset);
+  app.add_option("--set", arguments.overrides, "override, section.key=value; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--out", arguments.out, "folder of the sweep (default: out/pareto/<name>)");
+  app.add_option("--jobs", arguments.jobs, "runs at a time (default: the number of cores)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
+      ->delimiter(',');
+  app.add_flag("--report-only", arguments.report_only,
+               "no runs: analyse and draw the finished sweep in --out again");
+  app.add_flag("--fresh", arguments.fresh, "delete the sweep in --out first");
+  app.footer(
+      "Examples:\n"
+      "  slotwise-pareto --preset smoke\n"
+      "  slotwise-pareto --preset biographies --seeds 0,1,2 --out out/three-seeds\n"
+      "  slotwise-pareto --preset biographies --set finetune.steps=800 --out out/longer\n"
+      "  slotwise-pareto --report-only --out out/longer --set pareto.matched_target=0.8");
+  CLI11_PARSE(app, argc, argv);
+  arguments.command = "slotwise-pareto";
+  for (int i = 1; i < argc; ++i) arguments.command += " " + quoted(argv[i]);
+  try {
+    return run(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "slotwise-pareto: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,30 @@
+// slotwise-pretrain: a new model from a dataset folder.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "train/pretrain_run.h"
+#include "train/program.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Pretrains a model (with memory layers where the settings ask for them) on a dataset."};
+  slotwise::SettingsArguments settings;
+  slotwise::RunArguments run;
+  std::string data;
+  settings.add_to(app);
+  run.add_to(app);
+  app.add_option("--data", data, "dataset folder made by slotwise-prepare")->required();
+  slotwise::add_examples(
+      app,
+      "  slotwise-pretrain --preset biographies --data out/data --out out/pretrain\n"
+      "  slotwise-pretrain --config my.toml --set pretrain.steps=100 --data out/data --out "
+      "out/short");
+  return slotwise::run_program("slotwise-pretrain", app, argc, argv, [&] {
+    return slotwise::exit_code(slotwise::pretrain({.run = run.run,
+                                                   .options = settings.load(),
+                                                   .data = data,
+                                                   .seed = run.seed,
+                                                   .device = run.place()}));
+  });
+}
