@@ -1,12 +1,13 @@
 #include "core/safetensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/write_aside.h"
+#include "core/files.h"
 
 namespace slotwise {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
 
 constexpr std::uint64_t kLargestHeader = 100u << 20;
+
+using Json = nlohmann::ordered_json;  // tensors keep the order of the file
 
 std::string format_name(DType dtype) {
   switch (dtype) {
@@ -46,14 +49,39 @@ struct Entry {
   std::uint64_t begin, end;
 };
 
-Entry parse_entry(const std::string& name, const nlohmann::json& value, std::uint64_t data_bytes,
+std::uint64_t whole_number(const Json& value, const std::string& name, const std::string& file) {
+  if (!value.is_number_unsigned()) {
+    user_error("{}: tensor '{}' has {} where a whole number must be (corrupted); copy it again",
+               file, name, value.dump());
+  }
+  return value.get<std::uint64_t>();
+}
+
+Shape parse_shape(const Json& sizes, const std::string& name, const std::string& file) {
+  constexpr std::uint64_t kMostElements = std::uint64_t{1} << 56;
+  Shape shape;
+  std::uint64_t elements = 1;
+  for (const Json& value : sizes) {
+    const std::uint64_t size = whole_number(value, name, file);
+    if (shape.dimensions() == Shape::kMaxDimensions ||
+        size > kMostElements / std::max<std::uint64_t>(elements, 1)) {
+      user_error("{}: tensor '{}' has shape {}, which is past {} dimensions or any memory", file,
+                 name, sizes.dump(), Shape::kMaxDimensions);
+    }
+    elements *= size;
+    shape.append(static_cast<std::int64_t>(size));
+  }
+  return shape;
+}
+
+Entry parse_entry(const std::string& name, const Json& value, std::uint64_t data_bytes,
                   const std::string& file) {
   Entry entry;
   entry.name = name;
   entry.dtype = parse_dtype(value.at("dtype").get<std::string>(), name, file);
-  for (const auto& size : value.at("shape")) entry.shape.append(size.get<std::int64_t>());
-  entry.begin = value.at("data_offsets").at(0).get<std::uint64_t>();
-  entry.end = value.at("data_offsets").at(1).get<std::uint64_t>();
+  entry.shape = parse_shape(value.at("shape"), name, file);
+  entry.begin = whole_number(value.at("data_offsets").at(0), name, file);
+  entry.end = whole_number(value.at("data_offsets").at(1), name, file);
   const auto expected = static_cast<std::uint64_t>(entry.shape.elements()) * size_of(entry.dtype);
   if (entry.end > data_bytes || entry.begin > entry.end || entry.end - entry.begin != expected) {
     user_error("{}: tensor '{}' points outside the file (truncated or corrupted); copy it again",
@@ -62,25 +90,50 @@ Entry parse_entry(const std::string& name, const nlohmann::json& value, std::uin
   return entry;
 }
 
+// The format wants every byte of the data in exactly one tensor.
+void check_cover(std::vector<Entry> entries, std::uint64_t data_bytes, const std::string& file) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  });
+  std::uint64_t covered = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != covered) {
+      user_error(
+          "{}: tensor '{}' starts at byte {} of the data, expected {} (corrupted); copy it "
+          "again",
+          file, entry.name, entry.begin, covered);
+    }
+    covered = entry.end;
+  }
+  if (covered != data_bytes) {
+    user_error("{}: its tensors take {} bytes, the file holds {} (corrupted); copy it again", file,
+               covered, data_bytes);
+  }
+}
+
 class Reader {
  public:
   Reader(const std::filesystem::path& path, const char* label)
       : file_(path, std::ios::binary), text_(path.string()), label_(label) {
     if (!file_) user_error("cannot read {}: {}", text_, std::strerror(errno));
+    if (std::filesystem::is_directory(path)) user_error("cannot read {}: it is a folder", text_);
     bytes_ = std::filesystem::file_size(path);
   }
 
   TensorFile read() {
     TensorFile out;
-    const nlohmann::json header = read_header();
+    const Json header = read_header();
     const std::uint64_t data_bytes = bytes_ - 8 - header_bytes_;
+    std::vector<Entry> entries;
     for (const auto& [name, value] : header.items()) {
       if (name == "__metadata__") {
         out.metadata = value.get<std::map<std::string, std::string>>();
       } else {
-        out.tensors.push_back({name, read_tensor(parse_entry(name, value, data_bytes, text_))});
+        entries.push_back(parse_entry(name, value, data_bytes, text_));
       }
     }
+    check_cover(entries, data_bytes, text_);
+    for (const Entry& entry : entries) out.tensors.push_back({entry.name, read_tensor(entry)});
     return out;
   }
 
@@ -90,7 +143,7 @@ class Reader {
                text_, why);
   }
 
-  nlohmann::json read_header() {
+  Json read_header() {
     if (bytes_ < 8) refuse("shorter than 8 bytes");
     file_.read(reinterpret_cast<char*>(&header_bytes_), 8);
     if (header_bytes_ > kLargestHeader || header_bytes_ > bytes_ - 8) {
@@ -98,7 +151,7 @@ class Reader {
     }
     std::string text(header_bytes_, '\0');
     file_.read(text.data(), static_cast<std::streamsize>(text.size()));
-    nlohmann::json header = nlohmann::json::parse(text, nullptr, false);
+    Json header = Json::parse(text, nullptr, false);
     if (header.is_discarded() || !header.is_object()) refuse("the header is not JSON");
     return header;
   }
@@ -145,7 +198,7 @@ TensorFile read_safetensors(const std::filesystem::path& path, const char* label
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header;
+  Json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
   for (const NamedTensor& entry : tensors) {
@@ -160,7 +213,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
   }
   std::string text = header.is_null() ? "{}" : header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');  // data starts aligned
-  WriteAside file(path);
+  AtomicFile file(path);
   const std::uint64_t header_bytes = text.size();
   file.write(&header_bytes, sizeof header_bytes);
   file.write(text.data(), text.size());

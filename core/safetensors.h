@@ -28,7 +28,7 @@ struct TensorFile {
 
 // Tensors on the CPU. `label` names the allocations.
 TensorFile read_safetensors(const std::filesystem::path& path, const char* label = "file");
-// Writes aside (path + ".tmp"), flushes to the disk and renames. Tensors may be on any device.
+// The file appears whole or not at all (core/files.h). Tensors may be on any device.
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

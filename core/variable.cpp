@@ -188,8 +188,9 @@ class Engine {
     state->producer->output_grads[static_cast<std::size_t>(state->output_index)] = std::move(seed);
     for (auto& operation : reachable(state->producer)) {
       const auto has = [](const Tensor& grad) { return grad.defined(); };
-      if (operation->run &&
-          std::any_of(operation->output_grads.begin(), operation->output_grads.end(), has)) {
+      if (std::any_of(operation->output_grads.begin(), operation->output_grads.end(), has)) {
+        SLOTWISE_CHECK(operation->run, "[{}] an earlier backward has freed what this one needs",
+                       operation->name);
         BackwardContext context(*operation);
         operation->run(context);
       }

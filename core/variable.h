@@ -82,7 +82,8 @@ Variable record(const char* name, std::vector<Variable> inputs, Tensor output,
                 BackwardFunction backward, bool always = false);
 bool needs_gradient(const std::vector<Variable>& inputs);
 
-// d(output)/d(leaves), seeded with `seed` (ones of the output's shape when undefined).
+// d(output)/d(leaves), seeded with `seed` (ones of the output's shape when undefined). A graph can
+// be run once: an op that an earlier backward has been through throws.
 void backward(const Variable& output, Tensor seed = {});
 
 // No recording while one of these lives.

@@ -4,10 +4,10 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "data/biography_text.h"
 #include "data/biography_world.h"
 #include "data/dataset.h"
-#include "data/files.h"
 #include "data/tokenizer.h"
 
 namespace slotwise {

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "data/files.h"
+#include "core/files.h"
 #include "data/json_lines.h"
 #include "data/tokenizer.h"
 
@@ -147,6 +147,16 @@ std::filesystem::path Dataset::questions_path(const std::string& role) const {
     user_error("dataset {} has no questions \"{}\"", folder_.string(), role);
   }
   return folder_ / found->second;
+}
+
+std::string Dataset::fingerprint() const {
+  Sha256 hash;
+  hash.add(read_file(folder_ / "dataset.json"));
+  for (const MixturePart& part : parts_) hash.add(part.shard->checksum());
+  if (heldout_text_) hash.add(heldout_text_->checksum());
+  if (!manifest_.facts.empty()) hash.add(sha256_of_file(facts_path()));
+  for (const auto& [role, name] : manifest_.questions) hash.add(sha256_of_file(folder_ / name));
+  return hash.hex();
 }
 
 void Dataset::verify() const {

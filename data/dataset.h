@@ -59,6 +59,9 @@ class Dataset {
   bool has_questions(const std::string& role) const { return manifest_.questions.contains(role); }
 
   void verify() const;  // the checksums of all shards
+  // SHA-256 over dataset.json, the checksums that the shards state, facts and questions: tells
+  // whether a run goes on with the data it began with.
+  std::string fingerprint() const;
 
  private:
   std::shared_ptr<const TokenShard> open_shard(const std::string& name) const;

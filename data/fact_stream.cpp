@@ -61,6 +61,14 @@ std::int64_t FactStream::batches_per_epoch() const {
   return (facts() + options_.facts_per_batch - 1) / options_.facts_per_batch;
 }
 
+std::int64_t FactStream::longest_wording() const {
+  std::size_t longest = 0;
+  for (const auto& fact : encoded_) {
+    for (const auto& wording : fact) longest = std::max(longest, wording.size());
+  }
+  return static_cast<std::int64_t>(longest);
+}
+
 std::vector<std::int64_t> FactStream::facts_of_batch(std::int64_t index) const {
   SLOTWISE_CHECK(index >= 0, "[fact_stream] no batch {}", index);
   const std::int64_t epoch = index / batches_per_epoch();

@@ -49,6 +49,7 @@ class FactStream {
     return encoded_[static_cast<std::size_t>(fact)];
   }
   std::int64_t batches_per_epoch() const;
+  std::int64_t longest_wording() const;  // in tokens, of all facts
 
  private:
   FactStreamOptions options_;

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "data/compressed_file.h"
-#include "data/files.h"
 #include "data/tokenizer_utf8.h"
 
 namespace slotwise {

@@ -102,6 +102,10 @@ std::string TokenShard::tokenizer_hash() const {
   return {first, std::find(first, first + sizeof header_.tokenizer_hash, '\0')};
 }
 
+std::string TokenShard::checksum() const {
+  return {header_.checksum, sizeof header_.checksum};
+}
+
 std::uint64_t TokenShard::offset(std::int64_t index) const {
   std::uint64_t value = 0;
   std::memcpy(&value, offsets_ + static_cast<std::size_t>(index) * sizeof value, sizeof value);
@@ -145,7 +149,7 @@ void TokenShard::verify() const {
   Sha256 hash;
   hash.add(file_.data() + sizeof header_, file_.bytes() - sizeof header_);
   hash.add(&blank, sizeof blank);
-  if (hash.hex() != std::string_view(header_.checksum, sizeof header_.checksum)) {
+  if (hash.hex() != checksum()) {
     user_error("{} is damaged: its checksum does not match; prepare it again", path_.string());
   }
 }

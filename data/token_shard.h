@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "core/files.h"
 #include "core/sha256.h"
-#include "data/files.h"
 #include "data/mapped_file.h"
 
 namespace slotwise {
@@ -65,6 +65,7 @@ class TokenShard {
   }
   int vocabulary_size() const { return static_cast<int>(header_.vocabulary_size); }
   std::string tokenizer_hash() const;
+  std::string checksum() const;  // as the header states it
   const std::filesystem::path& path() const { return path_; }
 
   std::vector<std::int32_t> sequence(std::int64_t index) const;

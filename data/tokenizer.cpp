@@ -1,9 +1,9 @@
 #include "data/tokenizer.h"
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/sha256.h"
 #include "data/compressed_file.h"
-#include "data/files.h"
 #include "data/tokenizer_json.h"
 
 namespace slotwise {

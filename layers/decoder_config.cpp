@@ -19,6 +19,15 @@ void check(const DecoderConfig& config) {
   expect_positive("num_key_value_heads", config.num_key_value_heads);
   expect_positive("intermediate_size", config.intermediate_size);
   expect_positive("max_position_embeddings", config.max_position_embeddings);
+  constexpr std::int64_t kMostPositions = 1 << 24;  // the rotary table has a row for each
+  if (config.max_position_embeddings > kMostPositions) {
+    user_error("model config: max_position_embeddings must be at most {}, got {}", kMostPositions,
+               config.max_position_embeddings);
+  }
+  if (config.head_dim < 0) {
+    user_error("model config: head_dim must be positive, or 0 for hidden_size / heads, got {}",
+               config.head_dim);
+  }
   if (config.num_attention_heads % config.num_key_value_heads != 0) {
     user_error(
         "model config: num_attention_heads ({}) must be a multiple of num_key_value_heads ({})",

@@ -21,6 +21,7 @@ std::string metadata(const TensorFile& file, const char* key) {
   return found->second;
 }
 
+// Bounded, so that a damaged file asks for no table without end.
 std::int64_t number(const TensorFile& file, const char* key) {
   const std::string text = metadata(file, key);
   std::size_t used = 0;
@@ -30,8 +31,10 @@ std::int64_t number(const TensorFile& file, const char* key) {
   } catch (const std::exception&) {
     used = 0;
   }
-  if (used != text.size() || value < 0) {
-    user_error("{}: '{}' must be a number, got '{}'", file.path.string(), key, text);
+  constexpr std::int64_t kMost = 1 << 24;
+  if (text.empty() || used != text.size() || value < 1 || value > kMost) {
+    user_error("{}: '{}' must be a number from 1 to {}, got '{}'; make a new background",
+               file.path.string(), key, kMost, text);
   }
   return value;
 }
@@ -67,7 +70,8 @@ void save_background(const BackgroundUsage& background, const std::filesystem::p
                      {"batch_rows", std::to_string(background.batch_rows)},
                      {"batch_length", std::to_string(background.batch_length)},
                      {"tokenizer_hash", background.tokenizer_hash},
-                     {"lookup_hash", background.lookup_hash}});
+                     {"lookup_hash", background.lookup_hash},
+                     {"source", background.source}});
 }
 
 BackgroundUsage load_background(const std::filesystem::path& path) {
@@ -79,6 +83,7 @@ BackgroundUsage load_background(const std::filesystem::path& path) {
   out.batch_length = number(file, "batch_length");
   out.tokenizer_hash = metadata(file, "tokenizer_hash");
   out.lookup_hash = metadata(file, "lookup_hash");
+  if (file.metadata.contains("source")) out.source = file.metadata.at("source");
   for (std::size_t t = 0; t < count; ++t) {
     const Tensor& df = file.require(tensor_name(count, t, "df"));
     if (df.dtype() != DType::i32 || df.shape().dimensions() != 1) {
@@ -93,8 +98,15 @@ BackgroundUsage load_background(const std::filesystem::path& path) {
     }
     out.tables.push_back({df, batches});
     if (const Tensor* digest = file.find(tensor_name(count, t, "row_digest"))) {
+      if (digest->dtype() != DType::i64 || digest->shape() != df.shape()) {
+        user_error("{}: row_digest must be i64 {}, got {} {}; make a new background", path.string(),
+                   df.shape().text(), name_of(digest->dtype()), digest->shape().text());
+      }
       out.row_digests.push_back(digest->to_vector<std::int64_t>());
     }
+  }
+  if (!out.row_digests.empty() && out.row_digests.size() != count) {
+    user_error("{} has row digests of some tables only; make a new background", path.string());
   }
   return out;
 }
@@ -106,9 +118,10 @@ std::int64_t check_background(const BackgroundUsage& background, const MemoryMod
     user_error("the background was taken with {} value tables, the model has {}; make a new one",
                background.tables.size(), model.tables().size());
   }
-  if (background.tables[0].df.size(0) != memory.slots()) {
+  for (const TableBackground& table : background.tables) {
+    if (table.df.size(0) == memory.slots()) continue;
     user_error("the background counts {} slots, the model has {}; make a new background",
-               background.tables[0].df.size(0), memory.slots());
+               table.df.size(0), memory.slots());
   }
   if (background.tokenizer_hash != tokenizer_hash) {
     user_error(

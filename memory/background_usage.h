@@ -18,6 +18,7 @@ struct BackgroundUsage {
   std::int64_t batch_length = 0;  // tokens of the longest
   std::string tokenizer_hash;
   std::string lookup_hash;
+  std::string source;  // which data and seed the batches came from, as the maker describes it
   // With several memory layers on the way, later lookups depend on values: a digest per row tells
   // how many changed since. Empty otherwise.
   std::vector<std::vector<std::int64_t>> row_digests;

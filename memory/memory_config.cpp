@@ -13,6 +13,9 @@ void expect_positive(const char* field, std::int64_t value) {
 }
 
 void check_tables(const MemoryConfig& config) {
+  for (const auto& table : config.tables) {
+    if (table.empty()) user_error("memory config: every list in `tables` must name a layer");
+  }
   std::multiset<std::int64_t> listed;
   for (const auto& table : config.tables) listed.insert(table.begin(), table.end());
   if (!std::equal(listed.begin(), listed.end(), config.layers.begin(), config.layers.end())) {
@@ -35,7 +38,10 @@ int MemoryConfig::table_of(std::int64_t layer) const {
 }
 
 void check(const MemoryConfig& config, std::int64_t model_layers) {
-  if (!config.present()) return;
+  if (!config.present()) {
+    if (!config.tables.empty()) user_error("memory config: `tables` without `layers`");
+    return;
+  }
   expect_positive("sub_keys", config.sub_keys);
   expect_positive("heads", config.heads);
   expect_positive("top_k", config.top_k);

@@ -2,11 +2,14 @@
 
 namespace slotwise {
 
+std::string value_table_name(const MemoryConfig& config, int index) {
+  return config.tables.size() == 1 ? "model.memory.values"
+                                   : fmt::format("model.memory.{}.values", index);
+}
+
 ValueTable make_value_table(ParameterRegistry& registry, const MemoryConfig& config, int index) {
-  const std::string name = config.tables.size() == 1 ? "model.memory.values"
-                                                     : fmt::format("model.memory.{}.values", index);
-  return {registry.create(name, {config.slots(), config.value_dim}, ParameterKind::values,
-                          Init::normal(config.value_std)),
+  return {registry.create(value_table_name(config, index), {config.slots(), config.value_dim},
+                          ParameterKind::values, Init::normal(config.value_std)),
           index};
 }
 

@@ -11,7 +11,8 @@ struct ValueTable {
   int index = 0;    // into MemoryConfig::tables
 };
 
-// Named model.memory.values, or model.memory.P.values where there are several.
+// model.memory.values, or model.memory.P.values where there are several.
+std::string value_table_name(const MemoryConfig& config, int index);
 ValueTable make_value_table(ParameterRegistry& registry, const MemoryConfig& config, int index);
 
 }  // namespace slotwise

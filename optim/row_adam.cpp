@@ -23,11 +23,12 @@ class RowAdamOptimizer final : public RowOptimizer {
   }
 
   void load_state(const TensorFile& file, const std::string& prefix) override {
+    const Device device = first_.defined() ? first_.device() : Device{};
     slots_.clear();
     row_of_slot_.clear();
+    first_ = second_ = steps_ = {};  // no row may start from moments of before
     if (file.find(prefix + ".slots") == nullptr) return;
     const Tensor& first = file.require(prefix + ".first_moment");
-    const Device device = first_.defined() ? first_.device() : Device{};
     for (const std::int32_t slot : file.require(prefix + ".slots").to_vector<std::int32_t>()) {
       state_row(slot);
     }

@@ -18,28 +18,30 @@ struct BatchShape {
 };
 
 BatchShape read_shape(const Options& options) {
-  const BatchShape shape{options.integer("background.batches", 1000),
-                         options.integer("background.batch", 64),
-                         options.integer("background.window", 64)};
+  const BatchShape shape{options.count("background.batches", 1, 1000),
+                         options.count("background.batch", 1, 64),
+                         options.count("background.window", 1, 64)};
   options.refuse_unread("background");
-  if (shape.batches < 1 || shape.rows < 1 || shape.window < 1) {
-    user_error("a background needs batches, batch and window of at least 1, got {}, {} and {}",
-               shape.batches, shape.rows, shape.window);
+  constexpr std::int64_t kMostBatches = 1 << 24;
+  if (shape.batches > kMostBatches || shape.rows > MixtureLoader::kMaxRows) {
+    user_error("[background] batches and batch must be at most {} and {}, got {} and {}",
+               kMostBatches, MixtureLoader::kMaxRows, shape.batches, shape.rows);
   }
   return shape;
 }
 
 bool up_to_date(const std::filesystem::path& path, const BatchShape& shape,
-                const MemoryModel& model) {
+                const std::string& source, const Checkpoint& checkpoint) {
   if (!std::filesystem::exists(path)) return false;
   const BackgroundUsage old = load_background(path);
-  return old.lookup_hash == lookup_hash(model) && old.batch_rows == shape.rows &&
-         old.batch_length == shape.window && old.tables.at(0).batches == shape.batches;
+  return old.lookup_hash == lookup_hash(*checkpoint.model) && old.batch_rows == shape.rows &&
+         old.tokenizer_hash == checkpoint.tokenizer->hash() && old.source == source &&
+         old.batch_length == shape.window && old.tables[0].batches == shape.batches;
 }
 
 }  // namespace
 
-void measure_background(const BackgroundRequest& request) {
+RunEnd measure_background(const BackgroundRequest& request) {
   const BatchShape shape = read_shape(request.options);
   const Dataset dataset(request.data);
   const Checkpoint checkpoint = load_checkpoint(request.checkpoint, request.device);
@@ -50,9 +52,10 @@ void measure_background(const BackgroundRequest& request) {
   MemoryModel& model = *checkpoint.model;
   BackgroundCollector collector(model);
   const auto path = checkpoint.folder / "background.safetensors";
-  if (!request.fresh && up_to_date(path, shape, model)) {
+  const std::string source = fmt::format("{} seed {}", dataset.fingerprint(), request.seed);
+  if (!request.fresh && up_to_date(path, shape, source, checkpoint)) {
     if (!request.quiet) fmt::print("{} is up to date\n", path.string());
-    return;
+    return RunEnd::finished;
   }
   // Its own random stream: the background is a fresh draw of the data, not the batches of the
   // training.
@@ -61,21 +64,32 @@ void measure_background(const BackgroundRequest& request) {
                               .stream = "background",
                               .window_tokens = static_cast<int>(shape.window),
                               .pad_id = dataset.tokenizer().special().pad.value_or(0)});
+  const std::int64_t positions = model.config().decoder.max_position_embeddings;
+  if (loader.longest_input() > positions) {
+    user_error(
+        "a batch has rows of {} tokens, the model only {} positions; lower background.window",
+        loader.longest_input(), positions);
+  }
   Progress progress("background", 0, shape.batches, request.quiet);
   const NoGrad no_grad;
   for (std::int64_t i = 0; i < shape.batches; ++i) {
-    if (interrupted()) user_error("interrupted; nothing was written");
+    if (interrupted()) {
+      progress.message("stopped; nothing was written");
+      return RunEnd::interrupted;
+    }
     const TokenBatch batch = loader.batch(i, static_cast<int>(shape.rows));
     const ModelBatch ready = make_model_batch(batch, request.device);
     model.decoder().hidden(ready.tokens, ready.context);
     collector.end_batch();
     progress.count(i + 1, batch.valid_tokens);
   }
-  const BackgroundUsage background =
+  BackgroundUsage background =
       collector.result(checkpoint.tokenizer->hash(), shape.rows, shape.window);
+  background.source = source;
   save_background(background, path);
   write_checksums(checkpoint.folder);
   for (const TableBackground& table : background.tables) progress.message(df_histogram(table));
+  return RunEnd::finished;
 }
 
 }  // namespace slotwise

@@ -5,6 +5,7 @@
 
 #include "core/dtype.h"
 #include "train/options.h"
+#include "train/run_folder.h"
 
 namespace slotwise {
 
@@ -18,7 +19,7 @@ struct BackgroundRequest {
   Device device;
 };
 // Writes background.safetensors into the checkpoint and renews its checksums. Does nothing where a
-// background of this model and batch shape is there already.
-void measure_background(const BackgroundRequest& request);
+// background of this model, data, seed and batch shape is there already.
+RunEnd measure_background(const BackgroundRequest& request);
 
 }  // namespace slotwise

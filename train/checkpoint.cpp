@@ -4,24 +4,20 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/write_aside.h"
+#include "core/files.h"
 #include "train/model_config.h"
 
 namespace slotwise {
 namespace fs = std::filesystem;
 namespace {
-
-void write_text(const fs::path& path, const std::string& text) {
-  WriteAside file(path);
-  file.write(text);
-  file.commit();
-}
 
 std::vector<NamedTensor> model_tensors(const MemoryModel& model) {
   std::vector<NamedTensor> out;
@@ -55,27 +51,76 @@ void exchange(const fs::path& fresh, const fs::path& folder) {
   sync_folder(folder.parent_path().empty() ? "." : folder.parent_path());
 }
 
-fs::path existing_folder(const fs::path& folder) {
-  if (fs::exists(folder / "config.json")) return folder;
-  const fs::path old = folder.string() + ".old";
-  if (fs::exists(old / "config.json")) return old;
-  user_error(
-      "there is no checkpoint at {}: expected a folder with config.json and model.safetensors",
-      folder.string());
-}
-
 nlohmann::json read_json(const fs::path& path) {
   std::ifstream file(path);
   if (!file) user_error("cannot read {}: {}", path.string(), std::strerror(errno));
   nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
-  if (json.is_discarded()) user_error("{} is not JSON", path.string());
+  if (!json.is_object()) {
+    user_error("{} is not a JSON object: the checkpoint is damaged, copy it again", path.string());
+  }
   return json;
+}
+
+// The sizes that a config promises, against those of the file, before anything is allocated.
+void check_sizes(const ModelConfig& config, const TensorFile& file) {
+  const DecoderConfig& d = config.decoder;
+  const auto expect = [&](const std::string& name, const Shape& shape) {
+    const Tensor& stored = file.require(name);
+    if (stored.shape() != shape) {
+      user_error("{}: '{}' is {}, the config asks for {}; they do not belong together",
+                 file.path.string(), name, stored.shape().text(), shape.text());
+    }
+  };
+  expect("model.embed_tokens.weight", {d.vocab_size, d.hidden_size});
+  for (std::int64_t layer = 0; layer < d.num_hidden_layers; ++layer) {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    expect(prefix + "self_attn.q_proj.weight",
+           {d.num_attention_heads * d.head_size(), d.hidden_size});
+    const MemoryConfig& memory = config.memory;
+    if (memory.table_of(layer) >= 0) {
+      expect(prefix + "memory.query.weight", {memory.heads * memory.key_dim, d.hidden_size});
+      expect(prefix + "memory.output.weight", {d.hidden_size, memory.value_dim});
+      expect(prefix + "memory.keys", {memory.heads, 2, memory.sub_keys, memory.key_dim / 2});
+    }
+    if (memory.table_of(layer) < 0 || memory.mode == MemoryMode::add) {
+      expect(prefix + "mlp.gate_proj.weight", {d.intermediate_size, d.hidden_size});
+    }
+  }
+  for (std::size_t table = 0; table < config.memory.tables.size(); ++table) {
+    expect(value_table_name(config.memory, static_cast<int>(table)),
+           {config.memory.slots(), config.memory.value_dim});
+  }
 }
 
 }  // namespace
 
+fs::path existing_checkpoint(const fs::path& folder) {
+  if (fs::exists(folder / "config.json")) return folder;
+  const fs::path old = folder.string() + ".old";
+  if (fs::exists(old / "config.json")) return old;
+  const fs::path inside = folder / "checkpoint";
+  user_error(
+      "there is no checkpoint at {}: expected a folder with config.json and model.safetensors{}",
+      folder.string(),
+      fs::exists(inside / "config.json") ? "; give " + inside.string() + " instead" : "");
+}
+
+void expect_finite_weights(const MemoryModel& model) {
+  for (const Parameter& parameter : model.parameters().all()) {
+    const Tensor host = parameter.variable.value().to(Device{});
+    const auto values = host.span<float>();
+    if (std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
+      continue;
+    user_error(
+        "the run diverged: '{}' holds values that are not finite; no checkpoint was written over; "
+        "take a lower learning rate and another --out",
+        parameter.name);
+  }
+}
+
 void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tokenizer& tokenizer,
                      const CheckpointState& state, const fs::path& keep_from) {
+  expect_finite_weights(model);
   const fs::path fresh = folder.string() + ".tmp";
   try {
     fs::remove_all(fresh);
@@ -84,8 +129,8 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
     if (!keep_from.empty() && fs::exists(background)) {
       fs::copy_file(background, fresh / "background.safetensors");
     }
-    write_text(fresh / "config.json",
-               config_json(model.config(), tokenizer.special()).dump(2) + "\n");
+    write_file_atomically(fresh / "config.json",
+                          config_json(model.config(), tokenizer.special()).dump(2) + "\n");
     write_safetensors(fresh / "model.safetensors", model_tensors(model), {{"format", "pt"}});
     tokenizer.save(fresh / "tokenizer.json");
     if (!state.optimizer.empty()) {
@@ -94,7 +139,8 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
     if (!state.adapters.empty()) {
       write_safetensors(fresh / "adapters.safetensors", state.adapters);
     }
-    if (!state.trainer_json.empty()) write_text(fresh / "trainer.json", state.trainer_json);
+    if (!state.trainer_json.empty())
+      write_file_atomically(fresh / "trainer.json", state.trainer_json);
     write_checksums(fresh);
     sync_folder(fresh);
     exchange(fresh, folder);
@@ -117,7 +163,7 @@ void load_tensors(const TensorFile& file, const std::vector<NamedTensor>& tensor
 
 Checkpoint load_checkpoint(const fs::path& folder, Device device) {
   Checkpoint out;
-  out.folder = existing_folder(folder);
+  out.folder = existing_checkpoint(folder);
   verify_checksums(out.folder);
   const fs::path config_path = out.folder / "config.json";
   const ModelConfig config = parse_config_json(read_json(config_path), config_path.string());
@@ -126,14 +172,15 @@ Checkpoint load_checkpoint(const fs::path& folder, Device device) {
     user_error("{}: the tokenizer has {} tokens, the model only {}; they do not belong together",
                out.folder.string(), out.tokenizer->vocabulary_size(), config.decoder.vocab_size);
   }
+  const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
+  check_sizes(config, file);
   out.model = std::make_unique<MemoryModel>(config, 0, device);
-  load_tensors(read_safetensors(out.folder / "model.safetensors", "checkpoint file"),
-               model_tensors(*out.model));
+  load_tensors(file, model_tensors(*out.model));
   return out;
 }
 
 nlohmann::json read_trainer_json(const fs::path& folder) {
-  const fs::path path = existing_folder(folder) / "trainer.json";
+  const fs::path path = existing_checkpoint(folder) / "trainer.json";
   return fs::exists(path) ? read_json(path) : nlohmann::json();
 }
 

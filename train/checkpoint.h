@@ -40,9 +40,14 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder, Device device);
 // Fills `tensors` (by name) from a file of a checkpoint; every name must be there with its shape.
 void load_tensors(const TensorFile& file, const std::vector<NamedTensor>& tensors);
 
+// UserError naming a tensor that holds NaN or infinity. save_checkpoint() asks this first: a model
+// that diverged never replaces a good one.
+void expect_finite_weights(const MemoryModel& model);
+
 // trainer.json; a null value where the checkpoint has none.
 nlohmann::json read_trainer_json(const std::filesystem::path& folder);
-// The folder itself, or what an interrupted exchange left of it.
+// The folder itself, or what an interrupted exchange left of it; UserError where there is neither.
+std::filesystem::path existing_checkpoint(const std::filesystem::path& folder);
 bool checkpoint_exists(const std::filesystem::path& folder);
 
 // SHA256SUMS of a folder: written over all its files, or compared.

@@ -4,8 +4,8 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/sha256.h"
-#include "core/write_aside.h"
 #include "train/checkpoint.h"
 
 namespace slotwise {
@@ -23,11 +23,11 @@ void write_checksums(const fs::path& folder) {
     if (entry.is_regular_file() && name != kFile) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
-  WriteAside file(folder / kFile);
+  std::string text;
   for (const std::string& name : names) {
-    file.write(sha256_of_file(folder / name) + "  " + name + "\n");
+    text += sha256_of_file(folder / name) + "  " + name + "\n";
   }
-  file.commit();
+  write_file_atomically(folder / kFile, text);
 }
 
 // A folder without the list (made by another program) is taken as it is.

@@ -52,8 +52,11 @@ double text_loss(MemoryModel& model, const std::vector<std::vector<std::int32_t>
 
 }  // namespace
 
-Evaluator::Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options)
-    : tokenizer_(tokenizer), options_(options) {}
+Evaluator::Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options,
+                     std::int64_t positions)
+    : tokenizer_(tokenizer), options_(options), positions_(positions) {
+  options_.text_window = std::min(options_.text_window, positions);
+}
 
 void Evaluator::add_questions(const std::string& role, const std::vector<Question>& questions) {
   QuestionSet set{role, questions, {}, std::max<std::int64_t>(1, options_.max_new_tokens)};
@@ -63,11 +66,21 @@ void Evaluator::add_questions(const std::string& role, const std::vector<Questio
     const auto tokens = tokenizer_.encode(
         question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:");
     prompt.insert(prompt.end(), tokens.begin(), tokens.end());
+    if (prompt.empty()) user_error("question {} of '{}' is empty", question.id, role);
     set.prompts.push_back(std::move(prompt));
     if (options_.max_new_tokens > 0) continue;
     for (const std::string& answer : question.answers) {
       set.max_new_tokens =
           std::max(set.max_new_tokens, static_cast<std::int64_t>(tokenizer_.encode(answer).size()));
+    }
+  }
+  for (std::size_t i = 0; i < set.prompts.size(); ++i) {
+    const auto length = static_cast<std::int64_t>(set.prompts[i].size());
+    if (length + set.max_new_tokens - 1 > positions_) {
+      user_error(
+          "question {} of '{}' has {} tokens, which with {} for the answer are more than the "
+          "model's {} positions; shorten it, or lower the number of new tokens",
+          set.questions[i].id, role, length, set.max_new_tokens, positions_);
     }
   }
   sets_.push_back(std::move(set));

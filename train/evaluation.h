@@ -37,8 +37,10 @@ struct EvaluationOptions {
 
 class Evaluator {
  public:
-  Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options);
+  // `positions`: the longest sequence that the model takes.
+  Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options, std::int64_t positions);
 
+  // UserError where a prompt with its answer is longer than the model's positions.
   void add_questions(const std::string& role, const std::vector<Question>& questions);
   void set_text(const TokenShard& shard);
   // All question sets and the held-out text of a dataset.
@@ -62,6 +64,7 @@ class Evaluator {
 
   const Tokenizer& tokenizer_;
   EvaluationOptions options_;
+  std::int64_t positions_;
   std::vector<QuestionSet> sets_;
   std::vector<std::vector<std::int32_t>> text_;  // windows
 };

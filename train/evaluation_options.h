@@ -7,5 +7,6 @@
 namespace slotwise {
 
 EvaluationOptions read_evaluation_options(const Options& options);
+nlohmann::json evaluation_json(const EvaluationOptions& options);  // for run.json
 
 }  // namespace slotwise

@@ -27,8 +27,7 @@ class Finetuning {
         settings_(read_finetune_settings(request)),
         dataset_(request.data),
         evaluation_(read_evaluation_options(request.options)),
-        base_(load_checkpoint(request.checkpoint, request.device)),
-        folder_(request.run, run_json()) {
+        base_(load_checkpoint(request.checkpoint, request.device)) {
     if (base_.tokenizer->hash() != dataset_.manifest().tokenizer_hash) {
       user_error(
           "{} was made with another tokenizer than the checkpoint {}; prepare the data with "
@@ -42,12 +41,18 @@ class Finetuning {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
-    method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
-    resume();
+    const std::int64_t positions = base_.model->config().decoder.max_position_embeddings;
     const FactStream stream(read_facts(dataset_.facts_path()), dataset_.tokenizer(),
                             settings_.stream);
-    Evaluator evaluator(dataset_.tokenizer(), evaluation_);
+    if (stream.longest_wording() > positions + 1) {
+      user_error("a wording in {} has {} tokens, the model only {} positions; shorten it",
+                 dataset_.facts_path().string(), stream.longest_wording(), positions);
+    }
+    Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
+    method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
+    resume();
+    folder_.begin();
     MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("finetune", step_, settings_.steps, request_.run.quiet);
     if (step_ == 0) evaluate(evaluator, log, progress);
@@ -68,7 +73,6 @@ class Finetuning {
         return RunEnd::interrupted;
       }
     }
-    seconds_ += progress.seconds();
     finish();
     return RunEnd::finished;
   }
@@ -84,21 +88,24 @@ class Finetuning {
             {"rank", request_.rank},
             {"seed", request_.seed},
             {"model", sha256_of_file(base_.folder / "model.safetensors")},
+            {"data", dataset_.fingerprint()},
+            {"evaluate", evaluation_json(evaluation_)},
             {"finetune", tree.value("finetune", json::object())}};
   }
 
   void resume() {
     if (!folder_.resumable()) return;
-    const json trainer = read_trainer_json(folder_.checkpoint());
+    const auto folder = existing_checkpoint(folder_.checkpoint());
+    verify_checksums(folder);
+    const json trainer = read_trainer_json(folder);
     step_ = trainer.at("step");
-    seconds_ = trainer.at("seconds");
+    seconds_ = seconds_before_ = trainer.at("seconds");
     evaluations_ = trainer.at("evaluations");
     trainable_ = trainer.at("trainable");
     std::vector<NamedTensor> weights;
     for (const Parameter& parameter : base_.model->parameters().all()) {
       weights.push_back({parameter.name, parameter.variable.value()});
     }
-    const auto folder = folder_.checkpoint();
     load_tensors(read_safetensors(folder / "model.safetensors"), weights);
     if (!method_->adapters().empty()) {
       load_tensors(read_safetensors(folder / "adapters.safetensors"), method_->adapters());
@@ -113,6 +120,8 @@ class Finetuning {
     const double rate = request_.learning_rate * settings_.schedule.factor(step_);
     const MethodStep done = method_->step(batch, step_, rate);
     ++step_;
+    folder_.expect_finite(step_, done.loss, done.gradient_norm);
+    seconds_ = seconds_before_ + progress.seconds();
     trainable_ = std::max(trainable_, done.trainable);
     progress.report({step_, done.loss, done.gradient_norm, rate, batch.valid_tokens});
     json row = {{"step", step_},
@@ -130,6 +139,7 @@ class Finetuning {
 
   void evaluate(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
     const Evaluator::Result result = evaluator.run(*base_.model);
+    folder_.expect_finite(step_, result.text_loss, 0.0);
     json row = result.json();
     row["step"] = step_;
     evaluations_.push_back(row);
@@ -158,6 +168,7 @@ class Finetuning {
 
   void finish() {
     method_->finish();
+    expect_finite_weights(*base_.model);
     if (request_.keep_checkpoint) {
       save(false);
     } else {
@@ -185,11 +196,11 @@ class Finetuning {
   Dataset dataset_;
   EvaluationOptions evaluation_;
   Checkpoint base_;
-  RunFolder folder_;
+  RunFolder folder_{request_.run, run_json()};
   std::unique_ptr<FinetuneMethod> method_;
   std::int64_t step_ = 0;
   std::int64_t trainable_ = 0;
-  double seconds_ = 0;
+  double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
   json evaluations_ = json::array();
 };
 

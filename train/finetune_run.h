@@ -1,8 +1,9 @@
 // Teaching new facts to a pretrained model by one of several methods:
 //   full      every parameter, AdamW
 //   lora      low-rank adapters on the linear layers, AdamW
-//   smf       the t value rows that TF-IDF marks, row Adam or row SGD; everything else keeps its
-//   bits tf, random, all_rows   the same with other choices of rows
+//   smf       the t value rows that TF-IDF marks, row Adam or row SGD; all else keeps its bits
+//
+// and tf, random, all_rows: like smf, with other choices of rows.
 #pragma once
 
 #include <filesystem>

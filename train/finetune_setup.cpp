@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "memory/background_usage.h"
@@ -20,8 +21,8 @@ void check_request(const FinetuneRequest& request) {
   if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
     user_error("--method must be one of full, lora, smf, tf, random, all_rows; got '{}'", method);
   }
-  if (!(request.learning_rate > 0)) {
-    user_error("--learning-rate must be positive, got {}", request.learning_rate);
+  if (!(request.learning_rate > 0) || !std::isfinite(request.learning_rate)) {
+    user_error("--learning-rate must be a positive number, got {}", request.learning_rate);
   }
   if (method == "lora" && request.rank < 1) {
     user_error("--method lora needs --rank of at least 1, got {}", request.rank);
@@ -69,27 +70,23 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   check_request(request);
   const Options& options = request.options;
   FinetuneSettings s;
-  s.steps = options.integer("finetune.steps");
+  s.steps = options.count("finetune.steps", 1);
   s.evaluate_every =
-      options.integer("finetune.evaluate_every", std::max<std::int64_t>(1, s.steps / 10));
-  s.checkpoint_every = options.integer("finetune.checkpoint_every", 0);
-  s.micro_batch = options.integer("finetune.micro_batch", 0);
+      options.count("finetune.evaluate_every", 1, std::max<std::int64_t>(1, s.steps / 10));
+  s.checkpoint_every = options.count("finetune.checkpoint_every", 0, 0);
+  s.micro_batch = options.count("finetune.micro_batch", 0, 0);
   s.optimizer = read_optimizer_settings(options, "finetune");
   s.optimizer_name = is_sparse(request.method) ? request.row_optimizer : s.optimizer.name;
   s.schedule = read_schedule(options, "finetune", s.steps);
   s.stream.seed = request.seed;
-  s.stream.facts_per_batch = static_cast<int>(options.integer("finetune.facts", 4));
-  s.stream.wordings_per_fact = static_cast<int>(options.integer("finetune.wordings", 9));
+  s.stream.facts_per_batch = static_cast<int>(options.count("finetune.facts", 1, 4));
+  s.stream.wordings_per_fact = static_cast<int>(options.count("finetune.wordings", 1, 9));
   s.stream.append_eos = options.flag("finetune.append_eos", false);
-  s.stream.max_tokens = static_cast<int>(options.integer("finetune.max_tokens", 0));
-  s.row_clip = options.number("finetune.row_clip", 0.0);
-  s.lora_alpha = options.number("finetune.lora_alpha", 0.0);
+  s.stream.max_tokens = static_cast<int>(options.count("finetune.max_tokens", 0, 0));
+  s.row_clip = options.number_within("finetune.row_clip", 0.0, 1e30, 0.0);
+  s.lora_alpha = options.number_within("finetune.lora_alpha", 0.0, 1e6, 0.0);
   s.lora_attention_only = options.flag("finetune.lora_attention_only", false);
   options.refuse_unread("finetune");
-  if (s.steps < 1 || s.evaluate_every < 1) {
-    user_error("finetuning needs steps >= 1 and evaluate_every >= 1, got {} and {}", s.steps,
-               s.evaluate_every);
-  }
   return s;
 }
 
@@ -99,6 +96,12 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
                                             const Tokenizer& tokenizer) {
   const DenseMethodSettings dense{settings.optimizer, settings.micro_batch};
   if (request.method == "full") return full_finetuning(model, dense);
+  if (is_sparse(request.method) && model.tables().empty()) {
+    user_error(
+        "--method {} changes rows of a memory, and the model {} has no memory layer; use full or "
+        "lora",
+        request.method, checkpoint.string());
+  }
   if (request.method == "lora") {
     const double alpha =
         settings.lora_alpha > 0 ? settings.lora_alpha : 2.0 * static_cast<double>(request.rank);

@@ -1,4 +1,5 @@
 // Sparse memory finetuning (SMF section 3): count, select, reduce, update.
+#include <algorithm>
 #include <cmath>
 #include <unordered_set>
 
@@ -57,7 +58,8 @@ class SparseMethod final : public FinetuneMethod {
     std::vector<NamedTensor> out;
     for (std::size_t t = 0; t < optimizers_.size(); ++t) {
       for (NamedTensor& entry : optimizers_[t]->state(prefix(t))) out.push_back(std::move(entry));
-      const std::vector<std::int32_t> rows(touched_[t].begin(), touched_[t].end());
+      std::vector<std::int32_t> rows(touched_[t].begin(), touched_[t].end());
+      std::sort(rows.begin(), rows.end());  // the file does not depend on how often a run resumed
       out.push_back(
           {prefix(t) + ".touched", Tensor::from(rows, {static_cast<std::int64_t>(rows.size())})});
     }

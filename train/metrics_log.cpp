@@ -3,7 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "data/files.h"
+#include "core/files.h"
 #include "data/json_lines.h"
 
 namespace slotwise {

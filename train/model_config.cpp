@@ -1,5 +1,6 @@
 #include "train/model_config.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -37,21 +38,36 @@ const char* print(const Word<Enum> (&words)[count], Enum value) {
   return "?";
 }
 
+// A size in config.json: a whole number that fits into 31 bits, so that products of two fit
+// into 64.
+std::int64_t size_field(const json& object, const char* name) {
+  const json& value = object.at(name);
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  if (!value.is_number_integer() || value < 0 || value > kMost) {
+    user_error("'{}' must be a whole number from 0 to {}, got {}", name, kMost, value.dump());
+  }
+  return value.get<std::int64_t>();
+}
+
+std::int64_t size_field(const json& object, const char* name, std::int64_t otherwise) {
+  return object.contains(name) ? size_field(object, name) : otherwise;
+}
+
 MemoryConfig memory_from(const Options& options) {
   MemoryConfig memory;
   if (!options.has("memory")) return memory;
   memory.layers = options.tree("memory.layers").get<std::vector<std::int64_t>>();
   const json& tables = options.tree("memory.tables");
-  if (tables.is_null()) {
-    memory.tables = {memory.layers};  // all layers share one table
-  } else {
+  if (!tables.is_null()) {
     memory.tables = tables.get<std::vector<std::vector<std::int64_t>>>();
+  } else if (!memory.layers.empty()) {
+    memory.tables = {memory.layers};  // all layers share one table
   }
-  memory.sub_keys = options.integer("memory.sub_keys");
-  memory.heads = options.integer("memory.heads", memory.heads);
-  memory.top_k = options.integer("memory.top_k", memory.top_k);
-  memory.key_dim = options.integer("memory.key_dim");
-  memory.value_dim = options.integer("memory.value_dim");
+  memory.sub_keys = options.count("memory.sub_keys", 1);
+  memory.heads = options.count("memory.heads", 1, memory.heads);
+  memory.top_k = options.count("memory.top_k", 1, memory.top_k);
+  memory.key_dim = options.count("memory.key_dim", 1);
+  memory.value_dim = options.count("memory.value_dim", 1);
   memory.gate = options.flag("memory.gate", memory.gate);
   memory.query_norm = parse(kQueryNorms, "query_norm", options.text("memory.query_norm", "rms"));
   memory.key_norm = parse(kKeyNorms, "key_norm", options.text("memory.key_norm", "none"));
@@ -85,11 +101,11 @@ json memory_json(const MemoryConfig& memory) {
 
 MemoryConfig parse_memory(const json& j) {
   MemoryConfig memory;
-  memory.sub_keys = j.at("sub_keys");
-  memory.heads = j.at("heads");
-  memory.top_k = j.at("top_k");
-  memory.key_dim = j.at("key_dim");
-  memory.value_dim = j.at("value_dim");
+  memory.sub_keys = size_field(j, "sub_keys");
+  memory.heads = size_field(j, "heads");
+  memory.top_k = size_field(j, "top_k");
+  memory.key_dim = size_field(j, "key_dim");
+  memory.value_dim = size_field(j, "value_dim");
   memory.layers = j.at("layers").get<std::vector<std::int64_t>>();
   memory.tables = j.at("tables").get<std::vector<std::vector<std::int64_t>>>();
   memory.gate = j.value("gate", true);
@@ -124,14 +140,14 @@ ModelConfig model_config_from(const Options& options, std::int64_t vocabulary_si
   ModelConfig config;
   DecoderConfig& d = config.decoder;
   d.vocab_size = vocabulary_size;
-  d.hidden_size = options.integer("model.hidden_size");
-  d.num_hidden_layers = options.integer("model.num_hidden_layers");
-  d.num_attention_heads = options.integer("model.num_attention_heads");
-  d.num_key_value_heads = options.integer("model.num_key_value_heads", d.num_attention_heads);
-  d.head_dim = options.integer("model.head_dim", 0);
-  d.intermediate_size = options.integer("model.intermediate_size");
+  d.hidden_size = options.count("model.hidden_size", 1);
+  d.num_hidden_layers = options.count("model.num_hidden_layers", 1);
+  d.num_attention_heads = options.count("model.num_attention_heads", 1);
+  d.num_key_value_heads = options.count("model.num_key_value_heads", 1, d.num_attention_heads);
+  d.head_dim = options.count("model.head_dim", 0, 0);
+  d.intermediate_size = options.count("model.intermediate_size", 1);
   d.max_position_embeddings =
-      options.integer("model.max_position_embeddings", d.max_position_embeddings);
+      options.count("model.max_position_embeddings", 1, d.max_position_embeddings);
   d.rms_norm_eps = options.number("model.rms_norm_eps", d.rms_norm_eps);
   d.rope_theta = options.number("model.rope_theta", d.rope_theta);
   d.tie_word_embeddings = options.flag("model.tie_word_embeddings", d.tie_word_embeddings);
@@ -184,18 +200,18 @@ ModelConfig parse_config_json(const json& j, const std::string& origin) {
   try {
     const std::string type = j.value("model_type", "");
     if (type != "slotwise" && type != "llama") {
-      user_error("{}: model_type must be slotwise or llama, got '{}'", origin, type);
+      user_error("model_type must be slotwise or llama, got '{}'", type);
     }
     ModelConfig config;
     DecoderConfig& d = config.decoder;
-    d.vocab_size = j.at("vocab_size");
-    d.hidden_size = j.at("hidden_size");
-    d.num_hidden_layers = j.at("num_hidden_layers");
-    d.num_attention_heads = j.at("num_attention_heads");
-    d.num_key_value_heads = j.value("num_key_value_heads", d.num_attention_heads);
-    d.head_dim = j.value("head_dim", std::int64_t{0});
-    d.intermediate_size = j.at("intermediate_size");
-    d.max_position_embeddings = j.value("max_position_embeddings", d.max_position_embeddings);
+    d.vocab_size = size_field(j, "vocab_size");
+    d.hidden_size = size_field(j, "hidden_size");
+    d.num_hidden_layers = size_field(j, "num_hidden_layers");
+    d.num_attention_heads = size_field(j, "num_attention_heads");
+    d.num_key_value_heads = size_field(j, "num_key_value_heads", d.num_attention_heads);
+    d.head_dim = size_field(j, "head_dim", 0);
+    d.intermediate_size = size_field(j, "intermediate_size");
+    d.max_position_embeddings = size_field(j, "max_position_embeddings", d.max_position_embeddings);
     d.rms_norm_eps = j.value("rms_norm_eps", d.rms_norm_eps);
     d.rope_theta = j.value("rope_theta", d.rope_theta);
     d.tie_word_embeddings = j.value("tie_word_embeddings", false);
@@ -205,7 +221,10 @@ ModelConfig parse_config_json(const json& j, const std::string& origin) {
     check(config.memory, d.num_hidden_layers);
     return config;
   } catch (const json::exception& e) {
-    user_error("{} is not a model config that can be read: {}", origin, e.what());
+    user_error("{} is not a model config that can be read ({}); copy the checkpoint again", origin,
+               e.what());
+  } catch (const UserError& e) {
+    user_error("{}: {}", origin, e.what());
   }
 }
 

@@ -3,24 +3,35 @@
 #include "core/error.h"
 
 namespace slotwise {
+namespace {
+
+constexpr double kBelowOne = 0.999999;  // a decay rate of 1 would never forget, and divide by zero
+
+}  // namespace
 
 OptimizerSettings read_optimizer_settings(const Options& options, const std::string& section) {
   OptimizerSettings s;
   s.name = options.text(section + ".optimizer", s.name);
-  s.adamw.beta1 = options.number(section + ".beta1", s.adamw.beta1);
-  s.adamw.beta2 = options.number(section + ".beta2", s.adamw.beta2);
-  s.adamw.epsilon = options.number(section + ".epsilon", s.adamw.epsilon);
-  s.momentum = options.number(section + ".momentum", s.momentum);
-  s.weight_decay = options.number(section + ".weight_decay", s.weight_decay);
-  s.clip = options.number(section + ".clip", s.clip);
+  const auto fraction = [&](const char* key, double otherwise) {
+    return options.number_within(section + "." + key, 0.0, kBelowOne, otherwise);
+  };
+  s.adamw.beta1 = fraction("beta1", s.adamw.beta1);
+  s.adamw.beta2 = fraction("beta2", s.adamw.beta2);
+  s.momentum = fraction("momentum", s.momentum);
+  s.adamw.epsilon = options.number_within(section + ".epsilon", 1e-30, 1.0, s.adamw.epsilon);
+  s.weight_decay = options.number_within(section + ".weight_decay", 0.0, 1e6, s.weight_decay);
+  s.clip = options.number_within(section + ".clip", 0.0, 1e30, s.clip);
+  if (s.name != "adamw" && s.name != "sgd") {
+    user_error("'{}.optimizer' must be adamw or sgd, got '{}'", section, s.name);
+  }
   return s;
 }
 
 Schedule read_schedule(const Options& options, const std::string& section, std::int64_t steps) {
   Schedule schedule;
   schedule.decay = parse_decay(options.text(section + ".schedule", "constant"));
-  schedule.warmup_steps = options.integer(section + ".warmup", 0);
-  schedule.floor = options.number(section + ".floor", 0.0);
+  schedule.warmup_steps = options.count(section + ".warmup", 0, 0);
+  schedule.floor = options.number_within(section + ".floor", 0.0, 1.0, 0.0);
   schedule.total_steps = steps;
   return schedule;
 }
@@ -39,9 +50,8 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<Parameter>& paramete
                       .weight_decay = decays ? settings.weight_decay : 0.0,
                       .clip_group = values ? 1 : 0});
   }
-  if (settings.name == "adamw") return make_adamw(std::move(chosen), settings.adamw, settings.clip);
   if (settings.name == "sgd") return make_sgd(std::move(chosen), settings.momentum, settings.clip);
-  user_error("optimizer must be adamw or sgd, got '{}'", settings.name);
+  return make_adamw(std::move(chosen), settings.adamw, settings.clip);
 }
 
 }  // namespace slotwise

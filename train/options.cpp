@@ -1,5 +1,11 @@
 #include "train/options.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -18,6 +24,9 @@ struct Options::State {
 namespace {
 
 const nlohmann::json kNothing;
+
+constexpr std::array<std::string_view, 9> kSections = {
+    "name", "data", "model", "memory", "pretrain", "background", "finetune", "evaluate", "pareto"};
 
 nlohmann::json::json_pointer pointer(const std::string& path) {
   std::string text = "/" + path;
@@ -123,7 +132,34 @@ std::int64_t Options::integer(const std::string& path) const {
 double Options::number(const std::string& path) const {
   const nlohmann::json& value = require(*this, state_->origin, path, "1.0");
   if (!value.is_number()) wrong_kind(state_->origin, path, "a number", value);
-  return value.get<double>();
+  const double number = value.get<double>();
+  if (!std::isfinite(number)) {
+    user_error("{}: '{}' must be a finite number, got {}", state_->origin, path, number);
+  }
+  return number;
+}
+
+std::int64_t Options::count(const std::string& path, std::int64_t least) const {
+  const std::int64_t value = integer(path);
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  if (value < least || value > kMost) {
+    user_error("{}: '{}' must be from {} to {}, got {}", state_->origin, path, least, kMost, value);
+  }
+  return value;
+}
+
+std::int64_t Options::count(const std::string& path, std::int64_t least,
+                            std::int64_t otherwise) const {
+  return tree(path).is_null() ? otherwise : count(path, least);
+}
+
+double Options::number_within(const std::string& path, double low, double high,
+                              double otherwise) const {
+  const double value = number(path, otherwise);
+  if (value < low || value > high) {
+    user_error("{}: '{}' must be from {} to {}, got {}", state_->origin, path, low, high, value);
+  }
+  return value;
 }
 
 std::string Options::text(const std::string& path) const {
@@ -161,6 +197,14 @@ void Options::refuse_unread(const std::string& section) const {
   for (const std::string& key : unread) list += (list.empty() ? "" : ", ") + key.substr(1);
   user_error("{}: unknown setting {}; see --help for where the settings are described",
              state_->origin, list);
+}
+
+void Options::refuse_unknown_sections() const {
+  for (const auto& [key, value] : state_->tree.items()) {
+    if (std::find(kSections.begin(), kSections.end(), key) != kSections.end()) continue;
+    user_error("{}: there is no section [{}]; the sections are {}", state_->origin, key,
+               fmt::join(kSections.begin() + 1, kSections.end(), ", "));
+  }
 }
 
 std::string Options::json_text() const {

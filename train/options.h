@@ -26,8 +26,12 @@ class Options {
   // Without a default the key must be there.
   std::int64_t integer(const std::string& path) const;
   std::int64_t integer(const std::string& path, std::int64_t otherwise) const;
-  double number(const std::string& path) const;
+  double number(const std::string& path) const;  // finite
   double number(const std::string& path, double otherwise) const;
+  // The same within bounds, both included. A count goes from `least` to 2^31 - 1.
+  std::int64_t count(const std::string& path, std::int64_t least) const;
+  std::int64_t count(const std::string& path, std::int64_t least, std::int64_t otherwise) const;
+  double number_within(const std::string& path, double low, double high, double otherwise) const;
   std::string text(const std::string& path) const;
   std::string text(const std::string& path, const std::string& otherwise) const;
   bool flag(const std::string& path, bool otherwise) const;
@@ -36,6 +40,8 @@ class Options {
 
   // UserError naming the keys of `section` that nobody has read.
   void refuse_unread(const std::string& section) const;
+  // UserError naming a section (or a key outside all sections) that no program knows.
+  void refuse_unknown_sections() const;
   std::string json_text() const;
 
  private:

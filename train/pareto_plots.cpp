@@ -112,6 +112,8 @@ class Script {
     add_frontier(layers, pareto_frontier(points), x.low, y.low);
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
       add_points(layers, m, fmt::format("end_other_{}", m), other[m], series_marker(m) - 1);
+    }
+    for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
       add_points(layers, m, fmt::format("end_chosen_{}", m), chosen[m], series_marker(m));
       layers.add("NaN with points pt {} ps 1.8*size_unit {} title \"{}\"", series_marker(m),
                  style(m), plan_.methods[m].name);

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "data/files.h"
+#include "core/files.h"
 #include "train/pareto_sweep.h"
 
 #ifndef SLOTWISE_VERSION

@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "data/files.h"
+#include "core/files.h"
 
 namespace slotwise {
 namespace {
@@ -73,7 +73,8 @@ class SeedJobs {
     append("--learning-rate", fmt::format("{}", setting.learning_rate));
     append("--seed", seed_text());
     append("--out", folder.string());
-    arguments.push_back("--quiet");
+    // Models of all runs would fill the disk; their measurements are what a sweep is for.
+    arguments.insert(arguments.end(), {"--no-checkpoint", "--quiet"});
     const double steps = options_.number("finetune.steps", 1);
     const double batch =
         options_.number("finetune.facts", 1) * options_.number("finetune.wordings", 1);

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "data/biographies.h"
 #include "data/dataset.h"
-#include "data/files.h"
 #include "data/tokenizer.h"
 
 namespace slotwise {
@@ -17,7 +17,7 @@ BiographyOptions biography_options(const Options& options, std::uint64_t seed) {
   BiographyOptions b;
   b.seed = seed;
   const auto size = [&](const char* key, int otherwise) {
-    return static_cast<int>(options.integer(std::string("data.") + key, otherwise));
+    return static_cast<int>(options.count(std::string("data.") + key, 0, otherwise));
   };
   b.first_names = size("first_names", b.first_names);
   b.last_names = size("last_names", b.last_names);
@@ -43,7 +43,7 @@ std::string settings_text(const PrepareRequest& request) {
 
 // True when the folder is there already and complete.
 bool made_before(const PrepareRequest& request, const std::string& settings) {
-  if (!fs::exists(request.out / "dataset.json")) return false;
+  if (request.fresh || !fs::exists(request.out / "dataset.json")) return false;
   const fs::path path = request.out / "prepare.json";
   if (fs::exists(path) && read_file(path) == settings) return true;
   user_error(
@@ -56,8 +56,6 @@ bool made_before(const PrepareRequest& request, const std::string& settings) {
 
 void prepare(const PrepareRequest& request) {
   const std::string settings = settings_text(request);
-  create_folder(request.out);
-  if (request.fresh) fs::remove(request.out / "dataset.json");
   if (made_before(request, settings)) {
     if (!request.quiet) fmt::print("{} is up to date\n", request.out.string());
     return;

@@ -1,11 +1,14 @@
 // Real text: JSONL files of documents become token shards; the tokenizer is given or trained on
 // them.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "data/dataset.h"
-#include "data/files.h"
+#include "data/fact_stream.h"
 #include "data/json_lines.h"
+#include "data/questions.h"
 #include "data/token_shard.h"
 #include "data/tokenizer.h"
 #include "train/prepare_run.h"
@@ -23,8 +26,21 @@ std::vector<std::string> file_list(const Options& options, const std::string& ke
   const json& value = options.tree("data." + key);
   if (value.is_null()) return {};
   if (value.is_string()) return {value.get<std::string>()};
-  if (value.is_array()) return value.get<std::vector<std::string>>();
-  user_error("[data] {} must be a path or a list of paths, got {}", key, value.dump());
+  const auto is_text = [](const json& each) { return each.is_string(); };
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_text)) {
+    user_error("[data] {} must be a path or a list of paths, got {}", key, value.dump());
+  }
+  return value.get<std::vector<std::string>>();
+}
+
+std::map<std::string, std::string> question_files(const Options& options) {
+  const json& value = options.tree("data.questions");
+  if (value.is_null()) return {};
+  const auto is_text = [](const json& each) { return each.is_string(); };
+  if (!value.is_object() || !std::all_of(value.begin(), value.end(), is_text)) {
+    user_error("[data] questions must be a table of roles and paths, got {}", value.dump());
+  }
+  return value.get<std::map<std::string, std::string>>();
 }
 
 struct Enough {};
@@ -46,8 +62,9 @@ void for_each_text(const std::vector<std::string>& files, const TextVisitor& vis
 std::unique_ptr<Tokenizer> make_tokenizer(const Options& options,
                                           const std::vector<std::string>& files, bool quiet) {
   const std::string how = options.text("data.tokenizer", "bpe");
-  const std::int64_t size = options.integer("data.vocabulary_size", 8192);
+  const std::int64_t size = options.count("data.vocabulary_size", 1, 8192);
   const std::int64_t budget = options.integer("data.train_bytes", 20'000'000);
+  options.refuse_unread("data");
   if (how != "bpe") return load_tokenizer(how);
   BpeTrainer trainer;
   std::int64_t bytes = 0;
@@ -95,11 +112,15 @@ void copy_in(const std::string& from, const fs::path& to) {
 void prepare_text(const Options& options, std::uint64_t seed, const fs::path& out, bool quiet) {
   const std::vector<std::string> text = file_list(options, "text");
   const std::vector<std::string> heldout = file_list(options, "heldout_text");
-  const json questions = options.tree("data.questions");
+  const std::map<std::string, std::string> questions = question_files(options);
   const std::string facts = options.text("data.facts", "");
   if (text.empty()) user_error("[data] kind = \"text\" needs text = [\"file.jsonl\", ...]");
+  // What can be wrong is found before anything is written.
+  if (!facts.empty()) read_facts(facts);
+  for (const auto& [role, file] : questions) read_questions(file);
   const std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(options, text, quiet);
-  options.refuse_unread("data");
+  create_folder(out);
+  fs::remove(out / "dataset.json");  // while files are being replaced the folder is no dataset
 
   DatasetManifest manifest;
   manifest.name = "text";
@@ -116,8 +137,7 @@ void prepare_text(const Options& options, std::uint64_t seed, const fs::path& ou
     manifest.facts = "facts.jsonl";
     copy_in(facts, out / manifest.facts);
   }
-  for (const auto& [role, file] : questions.items()) {
-    const auto path = file.get<std::string>();
+  for (const auto& [role, path] : questions) {
     const std::string name = "questions_" + role + fs::path(path).extension().string();
     copy_in(path, out / name);
     manifest.questions[role] = name;

@@ -32,22 +32,26 @@ struct Settings {
 
 Settings read_settings(const Options& options) {
   Settings s;
-  s.steps = options.integer("pretrain.steps");
-  s.batch = options.integer("pretrain.batch");
-  s.micro_batch = options.integer("pretrain.micro_batch", 0);
-  s.window = options.integer("pretrain.window", 256);
-  s.checkpoint_every = options.integer("pretrain.checkpoint_every", 0);
+  s.steps = options.count("pretrain.steps", 1);
+  s.batch = options.count("pretrain.batch", 1);
+  s.micro_batch = options.count("pretrain.micro_batch", 0, 0);
+  s.window = options.count("pretrain.window", 1, 256);
+  s.checkpoint_every = options.count("pretrain.checkpoint_every", 0, 0);
   s.activation_checkpointing = options.flag("pretrain.activation_checkpointing", false);
   s.learning_rate = options.number("pretrain.learning_rate");
+  const double value_rate = options.number("pretrain.value_learning_rate", s.learning_rate);
+  if (!(s.learning_rate > 0) || value_rate < 0) {
+    user_error(
+        "[pretrain] learning_rate must be above 0 and value_learning_rate at least 0, got {} and "
+        "{}",
+        s.learning_rate, value_rate);
+  }
   s.optimizer = read_optimizer_settings(options, "pretrain");
-  s.optimizer.value_rate_scale =
-      options.number("pretrain.value_learning_rate", s.learning_rate) / s.learning_rate;
+  s.optimizer.value_rate_scale = value_rate / s.learning_rate;
   s.schedule = read_schedule(options, "pretrain", s.steps);
   options.refuse_unread("pretrain");
-  if (s.steps < 1 || s.batch < 1 || !(s.learning_rate > 0)) {
-    user_error(
-        "pretraining needs steps >= 1, batch >= 1 and a learning rate > 0, got {}, {} and {}",
-        s.steps, s.batch, s.learning_rate);
+  if (s.batch > MixtureLoader::kMaxRows) {
+    user_error("[pretrain] batch must be at most {}, got {}", MixtureLoader::kMaxRows, s.batch);
   }
   return s;
 }
@@ -67,11 +71,21 @@ class Pretraining {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
-    make_model();
     const MixtureLoader loader(dataset_.parts(),
                                {.seed = request_.seed,
                                 .window_tokens = static_cast<int>(settings_.window),
                                 .pad_id = pad_id()});
+    const std::int64_t positions = config_.decoder.max_position_embeddings;
+    if (loader.longest_input() > positions) {
+      user_error(
+          "the longest sequence of {} has {} tokens, the model only {} positions; raise "
+          "model.max_position_embeddings or lower pretrain.window",
+          request_.data.string(), loader.longest_input(), positions);
+    }
+    Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
+    evaluator.add_dataset(dataset_);
+    make_model();
+    folder_.begin();
     MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("pretrain", step_, settings_.steps, request_.run.quiet);
     const std::int64_t first = step_;
@@ -80,14 +94,14 @@ class Pretraining {
       const bool stop = interrupted() ||
                         (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
       const bool due = settings_.checkpoint_every > 0 && step_ % settings_.checkpoint_every == 0;
-      if (step_ < settings_.steps && (stop || due)) save(true);
+      // Also before the last evaluation, so that a stop there does not lose the training.
+      if (stop || due || step_ == settings_.steps) save(true);
       if (step_ < settings_.steps && stop) {
         progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
         return RunEnd::interrupted;
       }
     }
-    seconds_ += progress.seconds();
-    finish();
+    finish(evaluator);
     return RunEnd::finished;
   }
 
@@ -98,7 +112,8 @@ class Pretraining {
     const json tree = json::parse(request_.options.json_text());
     json out = {{"program", "pretrain"},
                 {"seed", request_.seed},
-                {"tokenizer_hash", dataset_.manifest().tokenizer_hash}};
+                {"data", dataset_.fingerprint()},
+                {"evaluate", evaluation_json(evaluation_)}};
     for (const char* section : {"model", "memory", "pretrain"}) {
       out[section] = tree.value(section, json::object());
     }
@@ -110,14 +125,15 @@ class Pretraining {
       model_ = std::move(load_checkpoint(folder_.checkpoint(), request_.device).model);
       const json trainer = read_trainer_json(folder_.checkpoint());
       step_ = trainer.at("step");
-      seconds_ = trainer.at("seconds");
+      seconds_ = seconds_before_ = trainer.at("seconds");
     } else {
       model_ = std::make_unique<MemoryModel>(config_, request_.seed, request_.device);
     }
     model_->decoder().set_activation_checkpointing(settings_.activation_checkpointing);
     optimizer_ = make_optimizer(model_->parameters().all(), settings_.optimizer);
     if (step_ > 0) {
-      optimizer_->load_state(read_safetensors(folder_.checkpoint() / "optimizer.safetensors"));
+      optimizer_->load_state(
+          read_safetensors(existing_checkpoint(folder_.checkpoint()) / "optimizer.safetensors"));
       optimizer_->set_steps(step_);
     }
   }
@@ -130,6 +146,8 @@ class Pretraining {
         *model_, batch, {.micro_batch = settings_.micro_batch, .batch_statistics = true});
     const double norm = optimizer_->step(rate);
     ++step_;
+    folder_.expect_finite(step_, loss, norm);
+    seconds_ = seconds_before_ + progress.seconds();
     progress.report({step_, loss, norm, rate, batch.valid_tokens});
     return {{"step", step_},
             {"loss", loss},
@@ -149,10 +167,7 @@ class Pretraining {
     save_checkpoint(folder_.checkpoint(), *model_, dataset_.tokenizer(), state);
   }
 
-  void finish() {
-    save(false);
-    Evaluator evaluator(dataset_.tokenizer(), evaluation_);
-    evaluator.add_dataset(dataset_);
+  void finish(const Evaluator& evaluator) {
     json result = {{"finished", true},
                    {"seconds", seconds_},
                    {"steps", settings_.steps},
@@ -165,6 +180,7 @@ class Pretraining {
       result["evaluation_memory_off"] = off.json();
       if (!request_.run.quiet) fmt::print("\nwith the memory switched off\n{}", off.text());
     }
+    save(false);
     folder_.write_result(result);
     if (request_.run.memory_report) {
       fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
@@ -180,7 +196,7 @@ class Pretraining {
   std::unique_ptr<MemoryModel> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::int64_t step_ = 0;
-  double seconds_ = 0;
+  double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ Options SettingsArguments::load(bool required) const {
   if (!preset.empty()) options = Options::from_preset(preset);
   if (!config.empty()) options = Options::from_file(config);
   for (const std::string& assignment : overrides) options.override_with(assignment);
+  options.refuse_unknown_sections();
   return options;
 }
 
@@ -61,6 +62,9 @@ int exit_code(RunEnd end) {
 
 int run_program(const char* name, CLI::App& app, int argc, char** argv,
                 const std::function<int()>& body) {
+  app.failure_message([name](const CLI::App*, const CLI::Error& e) {
+    return fmt::format("{}: {}; see {} --help\n", name, e.what(), name);
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -23,11 +23,18 @@ struct RunRequest {
 
 class RunFolder {
  public:
-  // UserError when `out` holds a run with other settings, naming the first that differs.
+  // Looks, and changes nothing. UserError when `out` holds a run with other settings, naming the
+  // first that differs.
   RunFolder(const RunRequest& request, const nlohmann::json& settings);
+  // Makes the folder and writes run.json: to be called when everything else has been found right,
+  // so that a start with a mistake leaves no trace.
+  void begin();
 
   bool finished() const;
   bool resumable() const;  // a checkpoint with trainer.json is there
+  // UserError when a loss or a gradient norm is no finite number: a run that diverges stops with
+  // its last checkpoint as it was.
+  void expect_finite(std::int64_t step, double loss, double gradient_norm) const;
   std::filesystem::path checkpoint() const { return out_ / "checkpoint"; }
   std::filesystem::path metrics() const { return out_ / "metrics.jsonl"; }
   std::filesystem::path result() const { return out_ / "result.json"; }
@@ -35,6 +42,8 @@ class RunFolder {
 
  private:
   std::filesystem::path out_;
+  bool fresh_ = false;
+  std::string settings_;  // text of run.json
 };
 
 enum class RunEnd { finished, interrupted };

@@ -59,7 +59,7 @@ struct AttentionProblem {
   // least.
   std::int64_t grain() const {
     const std::int64_t work = heads_per_group() * queries * keys * size;
-    return 1 + 150000 / std::max<std::int64_t>(work, 1);
+    return 1 + 250000 / std::max<std::int64_t>(work, 1);
   }
 };
 

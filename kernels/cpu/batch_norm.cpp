@@ -19,7 +19,7 @@ constexpr std::int64_t kBlockRows = 64;
 template <class Body>
 void for_panels(std::int64_t rows, std::int64_t features, Body&& body) {
   const std::int64_t panels = (features + kPanel - 1) / kPanel;
-  const std::int64_t grain = 16384 / std::max<std::int64_t>(rows * kPanel, 1) + 1;
+  const std::int64_t grain = 65536 / std::max<std::int64_t>(rows * kPanel, 1) + 1;
   parallel_for(panels, grain, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t panel = begin; panel < end; ++panel) {
       const std::int64_t first = panel * kPanel;

@@ -74,7 +74,7 @@ void cross_entropy(const CrossEntropy& args) {
   float* dlogits = args.dlogits.defined() ? args.dlogits.data<float>() : nullptr;
   const float* logits = args.logits.data<float>();
   const float scale = args.scale;
-  const std::int64_t grain = 4096 / std::max<std::int64_t>(classes, 1) + 1;
+  const std::int64_t grain = 16384 / std::max<std::int64_t>(classes, 1) + 1;
   parallel_for(rows, grain, [=](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t row = begin; row < end; ++row) {
       const float* x = logits + row * classes;

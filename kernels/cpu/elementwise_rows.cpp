@@ -39,7 +39,7 @@ void to_f32(const Cast& args) {
 }
 
 std::int64_t row_grain(std::int64_t columns) {
-  return 16384 / std::max<std::int64_t>(columns, 1) + 1;
+  return 65536 / std::max<std::int64_t>(columns, 1) + 1;
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ void embedding_forward(const EmbeddingForward& args) {
   check_indices("embedding", "ids", ids, tokens, 0, args.table.size(0));
   float* y = args.y.data<float>();
   const float* table = args.table.data<float>();
-  const std::int64_t grain = 16384 / std::max<std::int64_t>(columns, 1) + 1;
+  const std::int64_t grain = 65536 / std::max<std::int64_t>(columns, 1) + 1;
   parallel_for(tokens, grain, [=](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t token = begin; token < end; ++token) {
       std::memcpy(y + token * columns, table + ids[token] * columns,
@@ -41,7 +41,7 @@ void embedding_backward(const EmbeddingBackward& args) {
   }
   constexpr std::int64_t kLine = 16;  // floats in a cache line: threads do not share lines
   const std::int64_t lines = (columns + kLine - 1) / kLine;
-  const std::int64_t grain = 16384 / std::max<std::int64_t>(tokens * kLine, 1) + 1;
+  const std::int64_t grain = 65536 / std::max<std::int64_t>(tokens * kLine, 1) + 1;
   parallel_for(lines, grain, [=](std::int64_t begin, std::int64_t end, int) {
     const std::int64_t first = begin * kLine;
     const std::int64_t width = std::min(end * kLine, columns) - first;

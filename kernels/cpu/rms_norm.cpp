@@ -14,7 +14,7 @@ namespace slotwise::kernels::cpu {
 namespace {
 
 constexpr std::int64_t kBlockRows = 64;
-constexpr std::int64_t kGrainElements = 16384;
+constexpr std::int64_t kGrainElements = 1 << 16;
 
 const float* optional_data(const Tensor& tensor) {
   return tensor.defined() ? tensor.data<float>() : nullptr;

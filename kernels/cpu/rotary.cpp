@@ -34,7 +34,7 @@ void rotary(const Rotary& args) {
   const float* cosine = args.cosine.data<float>();
   const float* sine = args.sine.data<float>();
   const float sign = args.inverse ? -1.0f : 1.0f;
-  const std::int64_t grain = 16384 / std::max<std::int64_t>(heads * size, 1) + 1;
+  const std::int64_t grain = 65536 / std::max<std::int64_t>(heads * size, 1) + 1;
   parallel_for(tokens, grain, [=](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t token = begin; token < end; ++token) {
       const std::int64_t turn = positions[token] * half;

@@ -7,7 +7,7 @@
 namespace slotwise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 4096;
+constexpr std::int64_t kGrain = 1 << 14;  // about 15 us of work
 
 // Wanted gradients are compile-time flags: a test inside the loop would keep it from vectorising.
 template <bool kGate, bool kUp, bool kAddGate, bool kAddUp>

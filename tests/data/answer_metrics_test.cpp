@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "data/files.h"
+#include "core/files.h"
 
 namespace slotwise {
 namespace {

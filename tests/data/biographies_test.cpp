@@ -7,7 +7,7 @@
 #include "data/biography_world.h"
 #include "data/dataset.h"
 #include "data/fact_stream.h"
-#include "data/files.h"
+#include "core/files.h"
 #include "data/questions.h"
 #include "data/tokenizer.h"
 #include "tests/data/temporary_folder.h"

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/files.h"
+#include "core/files.h"
 #include "tests/data/packing.h"
 #include "tests/data/temporary_folder.h"
 

@@ -28,7 +28,6 @@ int main(int argc, char** argv) {
                          "--checkpoint ... --data ...");
   return slotwise::run_program("slotwise-background", app, argc, argv, [&] {
     request.options = settings.load();
-    slotwise::measure_background(request);
-    return 0;
+    return slotwise::exit_code(slotwise::measure_background(request));
   });
 }

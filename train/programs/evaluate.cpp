@@ -4,7 +4,7 @@
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
 
-#include "data/files.h"
+#include "core/files.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/program.h"

@@ -2,7 +2,9 @@
 // and draws what each method learned against what it forgot.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -10,7 +12,7 @@
 #include <thread>
 
 #include "core/error.h"
-#include "data/files.h"
+#include "core/files.h"
 #include "train/options.h"
 #include "train/pareto_analysis.h"
 #include "train/pareto_gnuplot.h"
@@ -20,6 +22,8 @@
 #include "train/pareto_summary.h"
 #include "train/pareto_sweep.h"
 #include "train/process_pool.h"
+#include "train/program.h"
+#include "train/progress.h"
 
 namespace slotwise {
 namespace {
@@ -30,8 +34,7 @@ using nlohmann::json;
 constexpr int kInterrupted = 130;
 
 struct Arguments {
-  std::string preset, config;
-  std::vector<std::string> overrides;
+  SettingsArguments settings;
   std::string out;
   int jobs = 0;
   std::vector<std::int64_t> seeds;
@@ -47,26 +50,21 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-std::string time_text(double seconds) {
-  const long whole = static_cast<long>(seconds + 0.5);
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-  return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
-}
-
 // On a terminal one line that is written over; elsewhere a line for each run that finishes.
 class ProgressLine {
  public:
   void operator()(const PoolProgress& progress) {
     const std::string left =
-        progress.seconds_left ? ", about " + time_text(*progress.seconds_left) + " left" : "";
+        progress.seconds_left ? ", about " + duration_text(*progress.seconds_left) + " left" : "";
     const std::string head = fmt::format("{}/{} runs", progress.done, progress.total);
     if (!terminal_) {
       if (progress.finished.empty()) return;
       fmt::print("{}, {} in {}, {} so far{}\n", head, progress.finished,
-                 time_text(progress.finished_seconds), time_text(progress.elapsed_seconds), left);
+                 duration_text(progress.finished_seconds), duration_text(progress.elapsed_seconds),
+                 left);
     } else {
-      std::string line = fmt::format("{}, {}{}", head, time_text(progress.elapsed_seconds), left);
+      std::string line =
+          fmt::format("{}, {}{}", head, duration_text(progress.elapsed_seconds), left);
       for (std::size_t i = 0; i < progress.running.size() && i < 2; ++i) {
         line += (i == 0 ? " | " : ", ") + progress.running[i];
       }
@@ -112,7 +110,7 @@ int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& 
     fmt::print(stderr, "slotwise-pareto: stopped; the same command goes on from here\n");
     return kInterrupted;
   }
-  fmt::print("all runs finished, {} in this call\n", time_text(outcome.seconds));
+  fmt::print("all runs finished, {} in this call\n", duration_text(outcome.seconds));
   return 0;
 }
 
@@ -150,7 +148,7 @@ int report_again(const Arguments& arguments, const fs::path& out) {
   const json stored = read_sweep_settings(out);
   if (stored.is_null()) user_error("{} holds no sweep to report", out.string());
   Options options = Options::from_json(stored.at("settings"));
-  for (const std::string& each : arguments.overrides) options.override_with(each);
+  for (const std::string& each : arguments.settings.overrides) options.override_with(each);
   refuse_other_sweep(out, stored.at("settings"), json::parse(options.json_text()));
   const auto seeds = arguments.seeds.empty() ? stored.at("seeds").get<std::vector<std::int64_t>>()
                                              : arguments.seeds;
@@ -160,22 +158,18 @@ int report_again(const Arguments& arguments, const fs::path& out) {
 }
 
 int run(const Arguments& arguments) {
-  const bool preset = !arguments.preset.empty();
-  Options options;
-  if (preset) options = Options::from_preset(arguments.preset);
-  if (!arguments.config.empty()) options = Options::from_file(arguments.config);
+  const bool settings_from_folder = arguments.report_only && !arguments.out.empty();
+  const Options options = arguments.settings.load(!settings_from_folder);
   fs::path out = arguments.out;
-  if (out.empty() && !preset && arguments.config.empty())
-    user_error("give --out, --preset or --config");
   if (out.empty()) out = fs::path("out") / "pareto" / options.text("name");
   if (arguments.report_only) return report_again(arguments, out);
-  if (!preset && arguments.config.empty()) user_error("give --preset NAME or --config FILE");
 
+  const SettingsArguments& given = arguments.settings;
   SweepSetup setup{.out = out, .programs = fs::read_symlink("/proc/self/exe").parent_path()};
-  setup.settings_arguments = preset ? std::vector<std::string>{"--preset", arguments.preset}
-                                    : std::vector<std::string>{"--config", arguments.config};
-  for (const std::string& each : arguments.overrides) {
-    options.override_with(each);
+  setup.settings_arguments = given.preset.empty()
+                                 ? std::vector<std::string>{"--config", given.config}
+                                 : std::vector<std::string>{"--preset", given.preset};
+  for (const std::string& each : given.overrides) {
     setup.settings_arguments.insert(setup.settings_arguments.end(), {"--set", each});
   }
   const ParetoPlan plan = read_pareto_plan(options, arguments.seeds);
@@ -189,38 +183,28 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace slotwise;
-  CLI::App app(
+  CLI::App app{
       "Sweeps finetuning methods over their settings and seeds, as one-thread programs side by "
-      "side,\nand reports what each learned against what it forgot: runs.csv, summary.json, "
-      "pareto.png,\nreport.html. Finished runs are kept: the same command goes on where it "
-      "stopped.",
-      "slotwise-pareto");
+      "side, and reports\n"
+      "what each learned against what it forgot: runs.csv, summary.json, pictures, report.html. "
+      "Finished runs are\n"
+      "kept: the same command goes on where it stopped."};
   Arguments arguments;
-  auto* preset = app.add_option("--preset", arguments.preset, "built-in settings");
-  app.add_option("--config", arguments.config, "settings in a TOML file")->excludes(preset);
-  app.add_option("--set", arguments.overrides, "override, section.key=value; may be repeated")
-      ->allow_extra_args(false);
+  arguments.settings.add_to(app);
   app.add_option("--out", arguments.out, "folder of the sweep (default: out/pareto/<name>)");
   app.add_option("--jobs", arguments.jobs, "runs at a time (default: the number of cores)")
       ->check(CLI::Range(1, 4096));
   app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
       ->delimiter(',');
-  app.add_flag("--report-only", arguments.report_only,
-               "no runs: analyse and draw the finished sweep in --out again");
-  app.add_flag("--fresh", arguments.fresh, "delete the sweep in --out first");
-  app.footer(
-      "Examples:\n"
-      "  slotwise-pareto --preset smoke\n"
-      "  slotwise-pareto --preset biographies --seeds 0,1,2 --out out/three-seeds\n"
-      "  slotwise-pareto --preset biographies --set finetune.steps=800 --out out/longer\n"
-      "  slotwise-pareto --report-only --out out/longer --set pareto.matched_target=0.8");
-  CLI11_PARSE(app, argc, argv);
+  auto* report = app.add_flag("--report-only", arguments.report_only,
+                              "no runs: analyse and draw the finished sweep in --out again");
+  app.add_flag("--fresh", arguments.fresh, "delete the sweep in --out first")->excludes(report);
+  add_examples(app,
+               "  slotwise-pareto --preset smoke\n"
+               "  slotwise-pareto --preset biographies --seeds 0,1,2 --out out/three-seeds\n"
+               "  slotwise-pareto --preset biographies --set finetune.steps=800 --out out/longer\n"
+               "  slotwise-pareto --report-only --out out/longer --set pareto.matched_target=0.8");
   arguments.command = "slotwise-pareto";
   for (int i = 1; i < argc; ++i) arguments.command += " " + quoted(argv[i]);
-  try {
-    return run(arguments);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "slotwise-pareto: {}\n", error.what());
-    return 1;
-  }
+  return run_program("slotwise-pareto", app, argc, argv, [&] { return run(arguments); });
 }

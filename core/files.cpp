@@ -1,4 +1,4 @@
-#include "data/files.h"
+#include "core/files.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -86,6 +86,12 @@ void AtomicFile::flush() {
 void AtomicFile::write(const void* bytes, std::size_t count) {
   SLOTWISE_CHECK(descriptor_ >= 0, "[atomic_file] {} is written after commit()", path_.string());
   const char* first = static_cast<const char*>(bytes);
+  if (count >= kBufferBytes) {  // large pieces go straight through
+    flush();
+    write_all(first, count, flushed_);
+    flushed_ += count;
+    return;
+  }
   buffer_.insert(buffer_.end(), first, first + count);
   if (buffer_.size() >= kBufferBytes) flush();
 }

@@ -1,0 +1,132 @@
+#include "train/pareto_analysis.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/train/pareto_test_support.h"
+
+namespace slotwise {
+namespace {
+
+using testing::checkpoint;
+using testing::two_method_plan;
+using testing::two_method_results;
+
+TEST(ParetoAnalysis, StatisticLeavesOutMissingSeeds) {
+  const Statistic some = statistic({1.0, std::nullopt, 3.0});
+  EXPECT_DOUBLE_EQ(*some.mean, 2);
+  EXPECT_DOUBLE_EQ(*some.sd, std::sqrt(2.0));
+  EXPECT_FALSE(some.per_seed[1]);
+  const Statistic one = statistic({4.0});
+  EXPECT_DOUBLE_EQ(*one.mean, 4);
+  EXPECT_FALSE(one.sd);
+  EXPECT_FALSE(statistic({std::nullopt}).mean);
+}
+
+TEST(ParetoAnalysis, FirstReachingAndDropUseTheirHalf) {
+  Trajectory run = {checkpoint(0, 0, 1), checkpoint(10, 0.5, 0.8), checkpoint(20, 0.95, 0.5)};
+  run[1].target.half0 = 0.9;
+  run[1].heldout.half0 = 0.7;
+  EXPECT_EQ(first_reaching(run, Half::choosing, 0.9), 1u);
+  EXPECT_EQ(first_reaching(run, Half::reporting, 0.9), 2u);
+  EXPECT_FALSE(first_reaching(run, Half::reporting, 0.96));
+  EXPECT_DOUBLE_EQ(*relative_drop(run, 1, Half::choosing), 0.3);
+  EXPECT_DOUBLE_EQ(*relative_drop(run, 1, Half::reporting), 0.2);
+  run[0].heldout.half1 = 0;
+  EXPECT_FALSE(relative_drop(run, 1, Half::reporting));
+}
+
+TEST(ParetoAnalysis, ChoiceCountsSeedsThenDropThenLearning) {
+  const SettingScore two{.seeds_reached = 2, .drop_at_matched = 0.3, .target_at_end = 0.9};
+  const SettingScore one{.seeds_reached = 1, .drop_at_matched = 0.1, .target_at_end = 0.95};
+  EXPECT_TRUE(better(two, one));
+  EXPECT_FALSE(better(one, two));
+  SettingScore gentle = two;
+  gentle.drop_at_matched = 0.2;
+  EXPECT_TRUE(better(gentle, two));
+  SettingScore learned = two;
+  learned.target_at_end = 1;
+  EXPECT_TRUE(better(learned, two));
+  EXPECT_FALSE(better(two, two));  // a tie keeps the first
+  const SettingScore never{.target_at_end = 0.5, .drop_at_end = 0.0};
+  const SettingScore never_more{.target_at_end = 0.6, .drop_at_end = 0.9};
+  EXPECT_TRUE(better(never_more, never));
+  SettingScore never_gentle = never_more;
+  never_gentle.drop_at_end = 0.1;
+  EXPECT_TRUE(better(never_gentle, never_more));
+}
+
+TEST(ParetoAnalysis, ReportsTheChosenSettingPairedBySeed) {
+  const ParetoPlan plan = two_method_plan({3, 5});
+  const ParetoAnalysis analysis = analyse(plan, two_method_results(plan));
+  const MethodSummary &full = analysis.methods[0], &sparse = analysis.methods[1];
+  EXPECT_EQ(full.setting, 0u);
+  EXPECT_EQ(sparse.setting, 1u);  // the other one forgets less but never reaches the target
+  EXPECT_DOUBLE_EQ(*full.reached.mean, 1);
+  EXPECT_NEAR(*full.drop_at_matched.per_seed[0], 0.20, 1e-12);
+  EXPECT_NEAR(*full.drop_at_matched.per_seed[1], 0.21, 1e-12);
+  EXPECT_NEAR(*sparse.drop_at_matched.mean, 0.105, 1e-12);
+  EXPECT_NEAR(*full.drop_minus_reference.mean, 0.1, 1e-12);
+  EXPECT_NEAR(*full.drop_minus_reference.sd, 0, 1e-12);
+  EXPECT_NEAR(*sparse.drop_minus_reference.mean, 0, 1e-12);
+  EXPECT_NEAR(*full.text_rise_at_matched.mean, 0.3, 1e-12);
+  EXPECT_DOUBLE_EQ(*full.step_at_matched.mean, 20);
+  EXPECT_DOUBLE_EQ(full.seconds, 4);
+  EXPECT_NEAR(*analysis.memory_off_drop.mean, 0.405, 1e-12);
+}
+
+TEST(ParetoAnalysis, ChosenOnOneHalfReportedOnTheOther) {
+  const ParetoPlan plan = two_method_plan({0});
+  SweepResults results = two_method_results(plan);
+  // Half 1 alone would prefer setting 1 of full finetuning; it has no say.
+  for (FinetuneRun& run : results.finetune) {
+    if (run.method == 0 && run.setting == 0) run.checkpoints.back().heldout.half1 = 0.1;
+  }
+  const MethodSummary full = analyse(plan, results).methods[0];
+  EXPECT_EQ(full.setting, 0u);
+  EXPECT_NEAR(*full.drop_at_matched.mean, 0.9, 1e-12);
+  EXPECT_FALSE(full.drop_at_matched.sd);
+}
+
+TEST(ParetoAnalysis, SeedThatNeverReachesIsLeftOut) {
+  const ParetoPlan plan = two_method_plan({0, 1});
+  SweepResults results = two_method_results(plan);
+  for (FinetuneRun& run : results.finetune) {
+    if (run.method == 0 && run.seed == 1) run.checkpoints.back().target.half1 = 0.89;
+  }
+  const MethodSummary full = analyse(plan, results).methods[0];
+  EXPECT_DOUBLE_EQ(*full.reached.mean, 0.5);
+  EXPECT_FALSE(full.drop_at_matched.per_seed[1]);
+  EXPECT_FALSE(full.text_rise_at_matched.per_seed[1]);
+  EXPECT_FALSE(full.drop_minus_reference.per_seed[1]);
+  EXPECT_NEAR(*full.drop_at_matched.mean, 0.2, 1e-12);
+  EXPECT_NEAR(*full.drop_at_end.mean, 0.205, 1e-12);
+}
+
+TEST(ParetoAnalysis, NothingReachesTheTarget) {
+  ParetoPlan plan = two_method_plan({0});
+  plan.matched_target = 1.0;
+  SweepResults results = two_method_results(plan);
+  for (FinetuneRun& run : results.finetune) {
+    run.checkpoints.back().target.half0 *= 0.9;
+    run.checkpoints.back().target.half1 *= 0.9;
+  }
+  const ParetoAnalysis analysis = analyse(plan, results);
+  EXPECT_EQ(analysis.methods[0].setting, 1u);  // learned the most at the end
+  EXPECT_DOUBLE_EQ(*analysis.methods[0].reached.mean, 0);
+  EXPECT_FALSE(analysis.methods[0].drop_at_matched.mean);
+  EXPECT_TRUE(analysis.methods[0].drop_at_end.mean);
+}
+
+TEST(ParetoAnalysis, FrontierHoldsThePointsThatNothingBeats) {
+  const std::vector<Point> expected = {{0.2, 1.0}, {0.8, 0.9}, {1.0, 0.5}};
+  EXPECT_EQ(
+      pareto_frontier(
+          {{1.0, 0.5}, {0.5, 0.9}, {0.8, 0.9}, {0.8, 0.2}, {0.2, 1.0}, {1.0, 0.4}, {0.8, 0.9}}),
+      expected);
+  EXPECT_TRUE(pareto_frontier({}).empty());
+}
+
+}  // namespace
+}  // namespace slotwise

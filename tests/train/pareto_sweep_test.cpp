@@ -1,0 +1,224 @@
+// The sweep with stand-ins for its programs: shell scripts that write what the real ones write.
+#include "train/pareto_sweep.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
+#include "tests/data/temporary_folder.h"
+#include "train/pareto_summary.h"
+
+namespace slotwise {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFindOut = R"(#!/bin/sh
+all="$*"
+while [ $# -gt 0 ]; do
+  case $1 in
+    --out) out=$2 ;;
+    --checkpoint) checkpoint=$2 ;;
+    --learning-rate) rate=$2 ;;
+  esac
+  shift
+done
+echo "$0 $all threads $OMP_NUM_THREADS"
+)";
+
+// What the programs write: 90 % of the new learned, 25 % of the old lost, half without the memory.
+constexpr const char* kPretrain = R"(mkdir -p "$out/checkpoint"
+s() { echo "{\"questions\":{\"old\":{\"exact\":$1,\"half0\":$1,\"half1\":$1}},\"text_loss\":2.0}"; }
+echo "{\"finished\":true,\"seconds\":3,\"steps\":5,\"parameters\":9,\"evaluation\":$(s 0.8),
+\"evaluation_memory_off\":$(s 0.4)}" > "$out/result.json"
+)";
+constexpr const char* kFinetune = R"(mkdir -p "$out"
+if [ "$rate" = 0.66 ]; then echo "first line"; echo "the rate is odd" >&2; exit 1; fi
+q() { echo "\"$1\":{\"exact\":$2,\"half0\":$2,\"half1\":$2}"; }
+e() { echo "{\"step\":$1,\"questions\":{$(q new $2),$(q old $3)},\"text_loss\":$4}"; }
+echo "{\"finished\":true,\"seconds\":2,\"trainable_per_batch\":64,\"rows_touched\":1,
+\"evaluations\":[$(e 0 0 0.8 2.0),$(e 20 0.9 0.6 2.5)]}" > "$out/result.json"
+)";
+
+class ParetoSweepTest : public ::testing::Test {
+ protected:
+  ParetoSweepTest() {
+    create_folder(folder_ / "bin");
+    script("prepare", R"(mkdir -p "$out"; touch "$out/dataset.json")");
+    script("pretrain", kPretrain);
+    script("background", R"(touch "$checkpoint/background.safetensors")");
+    script("finetune", kFinetune);
+    setup_ = {.out = folder_ / "sweep",
+              .programs = folder_ / "bin",
+              .settings_arguments = {"--preset", "test", "--set", "finetune.steps=20"}};
+  }
+
+  void script(const std::string& verb, const std::string& body) {
+    const auto path = folder_.write("bin/slotwise-" + verb, kFindOut + body);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  }
+
+  static json settings() {
+    const json methods = {
+        {{"name", "full"}, {"method", "full"}, {"settings", {{{"learning_rate", 1e-4}}}}},
+        {{"name", "smf_adam"},
+         {"method", "smf"},
+         {"optimizer", "adam"},
+         {"settings", {{{"learning_rate", 0.05}, {"rows", 32}}}}}};
+    return {{"name", "test"},
+            {"finetune", {{"steps", 20}}},
+            {"evaluate", {{"target", "new"}, {"heldout", "old"}}},
+            {"pareto", {{"seeds", {0, 4}}, {"matched_target", 0.9}, {"methods", methods}}}};
+  }
+
+  PoolOutcome sweep(const json& tree) {
+    const Options options = Options::from_json(tree);
+    plan_ = read_pareto_plan(options, {});
+    jobs_ = sweep_jobs(plan_, options, setup_);
+    return run_pool(jobs_, {.jobs = 4, .environment = {{"OMP_NUM_THREADS", "1"}}});
+  }
+
+  std::string log(const std::string& run) const {
+    return read_file(setup_.out / ("seed-4/logs/" + run + ".txt"));
+  }
+
+  json stored(const json& tree) const {
+    const Options options = Options::from_json(tree);
+    return sweep_settings(options, read_pareto_plan(options, {}), "slotwise-pareto --preset test",
+                          setup_.settings_arguments);
+  }
+
+  TemporaryFolder folder_;
+  SweepSetup setup_;
+  ParetoPlan plan_;
+  std::vector<PoolJob> jobs_;
+};
+
+TEST_F(ParetoSweepTest, RunsEveryStageWithItsArguments) {
+  ASSERT_FALSE(sweep(settings()).failure);
+  ASSERT_EQ(jobs_.size(), 10u);
+  const std::string seed = (setup_.out / "seed-4").string();
+  EXPECT_TRUE(contains(log("prepare"),
+                       "slotwise-prepare --preset test --set finetune.steps=20 "
+                       "--seed 4 --out " +
+                           seed + "/data threads 1"));
+  EXPECT_TRUE(contains(log("pretrain"),
+                       "--seed 4 --data " + seed + "/data --out " + seed + "/pretrain --quiet"));
+  EXPECT_TRUE(contains(log("background"),
+                       "--checkpoint " + seed + "/pretrain/checkpoint --data " + seed + "/data"));
+  EXPECT_TRUE(contains(log("smf_adam-t32-lr0.05"),
+                       "--method smf --optimizer adam --rows 32 --learning-rate 0.05 --seed 4 "
+                       "--out " +
+                           seed + "/smf_adam-t32-lr0.05"));
+  EXPECT_TRUE(contains(log("full-lr1e-4"), "--method full --learning-rate 0.0001 --seed 4"));
+
+  const SweepResults results = read_sweep_results(plan_, setup_.out);
+  const ParetoAnalysis analysis = analyse(plan_, results);
+  const json summary = summary_json(plan_, results, analysis);
+  EXPECT_EQ(summary["preset"], "test");
+  EXPECT_EQ(summary["memory_off_drop"]["per_seed"], json({0.5, 0.5}));
+  const json& sparse = summary["methods"]["smf_adam"];
+  EXPECT_EQ(sparse["setting"], json({{"learning_rate", 0.05}, {"rows", 32}}));
+  EXPECT_EQ(sparse["seeds"], json({0, 4}));
+  EXPECT_NEAR(sparse["relative_drop_at_matched"]["mean"].get<double>(), 0.25, 1e-12);
+  EXPECT_EQ(sparse["text_loss_rise_at_matched"]["per_seed"], json({0.5, 0.5}));
+  EXPECT_EQ(sparse["reached"]["mean"], 1.0);
+  EXPECT_EQ(sparse["seconds"], 4.0);
+  const std::string csv = runs_csv(plan_, results, analysis);
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 4 * 2);
+  EXPECT_TRUE(contains(csv, "smf_adam,4,0.05,32,0,1,20,0.9,0.9,0.9,0.6,0.6,0.6,2.5,64,1,2\n"));
+}
+
+TEST_F(ParetoSweepTest, FinishedRunsAreNotStartedAgain) {
+  ASSERT_FALSE(sweep(settings()).failure);
+  std::filesystem::remove(setup_.out / "seed-4/full-lr1e-4/result.json");
+  script("pretrain", "exit 1");
+  json more = settings();
+  more["pareto"]["methods"][0]["settings"].push_back({{"learning_rate", 1e-3}});
+  ASSERT_FALSE(sweep(more).failure);
+  const auto kept =
+      std::count_if(jobs_.begin(), jobs_.end(), [](auto& job) { return job.finished; });
+  EXPECT_EQ(kept, 9);
+  EXPECT_NO_THROW(read_sweep_results(plan_, setup_.out));
+  // A dataset that is gone is made again, and everything that came from it.
+  std::filesystem::remove(setup_.out / "seed-0/data/dataset.json");
+  EXPECT_TRUE(sweep(more).failure);
+}
+
+TEST_F(ParetoSweepTest, FailureIsToldWithTheEndOfItsLog) {
+  json odd = settings();
+  odd["pareto"]["methods"][0]["settings"][0]["learning_rate"] = 0.66;
+  const PoolOutcome outcome = sweep(odd);
+  ASSERT_TRUE(outcome.failure);
+  const std::string text = failure_text(jobs_[outcome.failure->job], outcome.failure->reason);
+  EXPECT_TRUE(contains(text, "full-lr0.66 failed (exit code 1); its log is ")) << text;
+  EXPECT_TRUE(contains(text, "first line\n  the rate is odd")) << text;
+  EXPECT_TRUE(
+      contains(user_error_of([&] { read_sweep_results(plan_, setup_.out); }), "is not finished"));
+}
+
+TEST_F(ParetoSweepTest, BrokenResultIsNamed) {
+  ASSERT_FALSE(sweep(settings()).failure);
+  write_file_atomically(setup_.out / "seed-0/pretrain/result.json", "{\"finished\":true}");
+  EXPECT_TRUE(contains(user_error_of([&] { read_sweep_results(plan_, setup_.out); }),
+                       "seed-0/pretrain/result.json is not a result of this version"));
+}
+
+TEST_F(ParetoSweepTest, FolderIsKeptForOneSweep) {
+  { const SweepFolder first(setup_.out, stored(settings()), false); }
+  json more = settings();
+  more["pareto"]["seeds"] = {0, 1, 2};
+  more["pareto"]["matched_target"] = 0.5;
+  more["pareto"]["methods"][0]["settings"].push_back({{"learning_rate", 1e-3}});
+  { const SweepFolder again(setup_.out, stored(more), false); }
+  EXPECT_EQ(read_sweep_settings(setup_.out)["seeds"], json({0, 1, 2}));
+
+  json other = settings();
+  other["finetune"]["steps"] = 30;
+  EXPECT_TRUE(
+      contains(user_error_of([&] { const SweepFolder refused(setup_.out, stored(other), false); }),
+               "finetune.steps is 20 there and 30 now"));
+  other = settings();
+  other["pareto"]["methods"][1]["optimizer"] = "sgd";
+  EXPECT_TRUE(
+      contains(user_error_of([&] { const SweepFolder refused(setup_.out, stored(other), false); }),
+               "pareto.methods.smf_adam.optimizer"));
+  const SweepFolder held(setup_.out, stored(settings()), false);
+  EXPECT_TRUE(contains(
+      user_error_of([&] { const SweepFolder second(setup_.out, stored(settings()), false); }),
+      "another slotwise-pareto is at work"));
+}
+
+TEST_F(ParetoSweepTest, FreshDeletesOnlyWhatASweepMakes) {
+  { const SweepFolder first(setup_.out, stored(settings()), false); }
+  ASSERT_FALSE(sweep(settings()).failure);
+  for (const char* name : {"runs.csv", "report.html", "notes.txt"}) {
+    write_file_atomically(setup_.out / name, "x");
+  }
+  create_folder(setup_.out / "seed-plans");
+  json other = settings();
+  other["finetune"]["steps"] = 30;
+  { const SweepFolder fresh(setup_.out, stored(other), true); }
+  for (const char* name : {"seed-0", "seed-4", "runs.csv", "report.html"}) {
+    EXPECT_FALSE(std::filesystem::exists(setup_.out / name)) << name;
+  }
+  EXPECT_TRUE(std::filesystem::exists(setup_.out / "notes.txt"));
+  EXPECT_TRUE(std::filesystem::exists(setup_.out / "seed-plans"));
+}
+
+TEST_F(ParetoSweepTest, RefusesAFolderOfSomethingElse) {
+  create_folder(setup_.out);
+  write_file_atomically(setup_.out / "thesis.txt", "x");
+  for (const bool fresh : {false, true}) {
+    EXPECT_TRUE(contains(
+        user_error_of([&] { const SweepFolder refused(setup_.out, stored(settings()), fresh); }),
+        "is not empty and holds no sweep"));
+  }
+  write_file_atomically(setup_.out / "settings.json", "{\"my\": 1}");
+  EXPECT_TRUE(contains(user_error_of([&] { read_sweep_settings(setup_.out); }),
+                       "was not written by slotwise-pareto"));
+}
+
+}  // namespace
+}  // namespace slotwise

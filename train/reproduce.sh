@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs a sweep: learning against forgetting for each method. The table and the
+# paths of the pictures come last. Stopped with Ctrl-C, the same command goes on.
+#   train/reproduce.sh                    the biographies, two seeds; results in out/reproduce
+#   train/reproduce.sh --preset smoke     under a minute, to see that all works; results in out/smoke
+#   train/reproduce.sh --seeds 0,1,2      more seeds; finished runs are kept
+#   train/reproduce.sh --jobs 4           runs at a time (default: the number of cores)
+set -euo pipefail
+slotwise_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$slotwise_root"
+. cmake/setup.sh
+
+usage() { sed -n '2,7s/^# \{0,1\}//p' "$slotwise_root/train/reproduce.sh"; }
+preset=biographies
+arguments=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --preset) preset=${2:?--preset needs a name}; shift 2 ;;
+    --seeds | --jobs) arguments+=("$1" "${2:?$1 needs a value}"); shift 2 ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;
+  esac
+done
+out=out/$preset
+[ "$preset" = biographies ] && out=out/reproduce
+
+slotwise_install_packages
+slotwise_build build/release -DCMAKE_BUILD_TYPE=Release -- \
+  slotwise-prepare slotwise-pretrain slotwise-background slotwise-finetune slotwise-pareto
+echo "== running the preset $preset"
+exec build/release/bin/slotwise-pareto --preset "$preset" --out "$out" "${arguments[@]}"
