@@ -8,7 +8,7 @@ slotwise_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$slotwise_root"
 . cmake/setup.sh
 
-usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n "2,6s/^# \{0,1\}//p" "$slotwise_root/tests/run.sh"; }
 build=build/release
 configure=(-DCMAKE_BUILD_TYPE=Release)
 filter='*'

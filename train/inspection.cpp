@@ -8,6 +8,7 @@
 #include "memory/background_usage.h"
 #include "memory/usage_report.h"
 #include "train/checkpoint.h"
+#include "train/logits.h"
 #include "train/model_batch.h"
 
 namespace slotwise {
@@ -65,6 +66,10 @@ void print_tensors(const MemoryModel& model) {
 
 void print_usage(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
   const Dataset dataset(folder);
+  if (dataset.manifest().tokenizer_hash != checkpoint.tokenizer->hash()) {
+    user_error("{} was made with another tokenizer than the checkpoint {}", folder.string(),
+               checkpoint.folder.string());
+  }
   const TokenShard& text = dataset.heldout_text();
   MemoryModel& model = *checkpoint.model;
   const NoGrad no_grad;
@@ -94,8 +99,11 @@ void print_slots(const Checkpoint& checkpoint, const std::string& text, std::int
   const Tokenizer& tokenizer = *checkpoint.tokenizer;
   std::vector<std::int32_t> tokens = tokenizer.encode(text);
   if (tokenizer.special().bos) tokens.insert(tokens.begin(), *tokenizer.special().bos);
-  if (tokens.empty()) return;
   const auto count = static_cast<std::int64_t>(tokens.size());
+  if (const std::int64_t most = model.config().decoder.max_position_embeddings;
+      count < 1 || count > most) {
+    user_error("a --text must have from 1 to {} tokens, got {}", most, count);
+  }
   const Tensor ids = Tensor::from(tokens, {1, count}).to(model.device());
   std::vector<Access> accesses;
   model.hooks().on_access = [&](const Access& access) { accesses.push_back(access); };
@@ -127,6 +135,9 @@ void print_slots(const Checkpoint& checkpoint, const std::string& text, std::int
 
 void inspect(const InspectRequest& request) {
   const Checkpoint checkpoint = load_checkpoint(request.checkpoint, {});
+  if (!request.logits_tokens.empty()) {
+    write_logits(checkpoint, request.logits_tokens, request.logits_out);
+  }
   const bool memory = checkpoint.model->config().memory.present();
   print_summary(checkpoint);
   if (memory) print_background(checkpoint);

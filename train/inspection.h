@@ -14,6 +14,7 @@ struct InspectRequest {
   std::vector<std::string> texts;  // slots read by each token of these
   std::int64_t top = 4;
   bool tensors = false;
+  std::filesystem::path logits_tokens, logits_out;  // see train/logits.h; empty: no logits
 };
 void inspect(const InspectRequest& request);  // prints
 

@@ -195,8 +195,12 @@ void Options::refuse_unread(const std::string& section) const {
   if (unread.empty()) return;
   std::string list;
   for (const std::string& key : unread) list += (list.empty() ? "" : ", ") + key.substr(1);
-  user_error("{}: unknown setting {}; see --help for where the settings are described",
-             state_->origin, list);
+  std::string known;
+  for (const std::string& path : state_->read) {
+    if (path.rfind("." + section + ".", 0) != 0) continue;
+    known += (known.empty() ? "" : ", ") + path.substr(section.size() + 2);
+  }
+  user_error("{}: unknown setting {}; [{}] knows {}", state_->origin, list, section, known);
 }
 
 void Options::refuse_unknown_sections() const {

@@ -40,6 +40,7 @@ struct FinetuneRun {
 
 struct PretrainRun {
   PromptScores heldout, heldout_memory_off;
+  std::int64_t target_prompts = 0, heldout_prompts = 0;  // of both halves
   double text_loss = 0;
   double seconds = 0;
   std::int64_t steps = 0, parameters = 0;

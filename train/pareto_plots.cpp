@@ -151,7 +151,8 @@ class Script {
   std::string matched() {
     PlotLayers layers;
     layers.add("0 with lines lc rgb \"#909090\" lw 1 notitle");
-    std::string labels, ticks, means;
+    add_means(layers);
+    std::string labels, ticks;
     std::vector<double> drops = {0};
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
       const MethodSummary& summary = analysis_.methods[m];
@@ -171,15 +172,6 @@ class Script {
       add_data(fmt::format("matched_{}", m), rows);
       layers.add("$matched_{} with points pt {} ps 1.8*size_unit {} notitle", m, series_marker(m),
                  style(m));
-      const double mean = kPercent * *summary.drop_at_matched.mean;
-      means += fmt::format("{} {:.3f} \"{:.1f} %\"\n", m, mean, mean);
-    }
-    if (!means.empty()) {
-      add_data("matched_mean", means);
-      layers.add(
-          "$matched_mean using ($1-0.26):2:(0.52):(0) with vectors nohead lw 2 lc rgb \"#303030\" "
-          "notitle");
-      layers.add("$matched_mean using ($1+0.3):2:3 with labels left tc rgb \"#303030\" notitle");
     }
     return gnuplot_figure(
         "matched",
@@ -193,6 +185,20 @@ class Script {
                         ticks, static_cast<double>(plan_.methods.size()) - 0.25,
                         axis_range(drops, 10).text(), labels) +
             layers.command());
+  }
+
+  void add_means(PlotLayers& layers) {
+    std::string rows;
+    for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
+      const auto& mean = analysis_.methods[m].drop_at_matched.mean;
+      if (mean) rows += fmt::format("{0} {1:.3f} \"{1:.1f} %\"\n", m, kPercent * *mean);
+    }
+    if (rows.empty()) return;
+    add_data("matched_mean", rows);
+    layers.add(
+        "$matched_mean using ($1-0.26):2:(0.52):(0) with vectors nohead lw 2 lc rgb \"#303030\" "
+        "notitle");
+    layers.add("$matched_mean using ($1+0.3):2:3 with labels left tc rgb \"#303030\" notitle");
   }
 
   // A point for each seed that reached the target, the seeds side by side.

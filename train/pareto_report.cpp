@@ -130,8 +130,8 @@ class Report {
         "<div class=\"wide\"><table>\n{}{}</table></div>\n"
         "<p class=\"soft\">The last two columns compare within a seed: the loss of the method "
         "minus "
-        "that of {} with the same pretrained model, in percentage points. Much of the spread "
-        "between seeds is a difference between pretrained models, which this takes out.</p>\n",
+        "that of {} with the same pretrained model, in percentage points. This takes out what "
+        "differs between the pretrained models of the seeds.</p>\n",
         100 * plan_.matched_target, figure("matched", "Old knowledge lost at matched learning"),
         row({"method", "setting", "seeds that<br>reached", "at step", "old lost, %", "each seed",
              "text loss rise,<br>nats a token",
@@ -195,7 +195,7 @@ class Report {
         "<p>With its memory switched off, the pretrained model loses {} % of the old knowledge. "
         "This matters because sparse memory finetuning can only spare and add knowledge where the "
         "model keeps it: when this number is small, the facts live in the other layers and the "
-        "comparison says nothing about the memory.</p>\n<div class=\"wide\"><table>\n{}{}"
+        "comparison says little about the memory.</p>\n<div class=\"wide\"><table>\n{}{}"
         "</table></div>\n",
         percent(analysis_.memory_off_drop),
         row({"seed", "old answered, %", "memory off, %", "lost, %", "text loss,<br>nats a token",
@@ -226,13 +226,22 @@ class Report {
         "all seeds, is chosen on half 0 and reported on half 1, which had no say in the choice. "
         "Chosen is the setting with which the most seeds answer {:.0f} % of the new; among those, "
         "the one that had then lost the least of the old; where none gets there, the one that had "
-        "learned the most at the end. Every figure above is of half 1. This table is of half 0, "
-        "mean over seeds.</p>\n<div class=\"wide\"><table>\n{}{}</table></div>\n",
-        100 * plan_.matched_target,
+        "learned the most at the end. The figures above are of half 1 (but for the memory switched "
+        "off: all prompts){}. This table is of half 0, mean over seeds.</p>\n<div "
+        "class=\"wide\"><table>\n{}{}</table></div>\n",
+        100 * plan_.matched_target, half_sizes(),
         row({"method", "setting", "seeds that<br>reached", "old lost at<br>matched, %",
              "new answered<br>at end, %", "old lost<br>at end, %", ""},
             "th"),
         rows);
+  }
+
+  // How finely a half can tell.
+  std::string half_sizes() const {
+    const PretrainRun& run = results_.pretrain.front();
+    if (run.target_prompts == 0 || run.heldout_prompts == 0) return "";
+    return fmt::format(", about {} prompts of the new and {} of the old", run.target_prompts / 2,
+                       run.heldout_prompts / 2);
   }
 
   static std::string optional_percent(const std::optional<double>& value) {

@@ -8,10 +8,6 @@
 #include "core/files.h"
 #include "train/pareto_sweep.h"
 
-#ifndef SLOTWISE_VERSION
-#define SLOTWISE_VERSION "0.1.0"
-#endif
-
 namespace slotwise {
 namespace {
 
@@ -54,6 +50,9 @@ PretrainRun read_pretrain(const ParetoPlan& plan, const fs::path& folder) {
   with_result(folder, [&](const json& result) {
     run.heldout = read_scores(result.at("evaluation"), plan.heldout);
     run.heldout_memory_off = read_scores(result.at("evaluation_memory_off"), plan.heldout);
+    const json& questions = result.at("evaluation").at("questions");
+    run.target_prompts = questions.at(plan.target).at("count").get<std::int64_t>();
+    run.heldout_prompts = questions.at(plan.heldout).at("count").get<std::int64_t>();
     run.text_loss = result.at("evaluation").at("text_loss").get<double>();
     run.seconds = result.at("seconds").get<double>();
     run.steps = result.at("steps").get<std::int64_t>();

@@ -233,15 +233,21 @@ void refuse_other_sweep(const fs::path& out, const json& there, const json& now)
       out.string(), text);
 }
 
-SweepFolder::SweepFolder(const fs::path& out, const json& settings, bool fresh) {
-  create_folder(out);
-  lock_ = open(out.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (lock_ < 0) user_error("cannot open {}: {}", out.string(), std::strerror(errno));
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    close(lock_);
-    user_error("another slotwise-pareto is at work in {}; wait for it or use another --out",
-               out.string());
-  }
+FolderLock::FolderLock(const fs::path& folder) {
+  create_folder(folder);
+  descriptor_ = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) user_error("cannot open {}: {}", folder.string(), std::strerror(errno));
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  close(descriptor_);
+  user_error("another slotwise-pareto is at work in {}; wait for it or use another --out",
+             folder.string());
+}
+
+FolderLock::~FolderLock() {
+  close(descriptor_);
+}
+
+SweepFolder::SweepFolder(const fs::path& out, const json& settings, bool fresh) : lock_(out) {
   const json earlier = read_sweep_settings(out);
   if (earlier.is_null() && !fs::is_empty(out)) {
     user_error("{} is not empty and holds no sweep; use another --out", out.string());
@@ -252,10 +258,6 @@ SweepFolder::SweepFolder(const fs::path& out, const json& settings, bool fresh) 
     refuse_other_sweep(out, earlier.at("settings"), settings.at("settings"));
   }
   write_file_atomically(out / "settings.json", settings.dump(2) + "\n");
-}
-
-SweepFolder::~SweepFolder() {
-  close(lock_);
 }
 
 json sweep_settings(const Options& options, const ParetoPlan& plan, const std::string& command,

@@ -41,18 +41,27 @@ nlohmann::json read_sweep_settings(const std::filesystem::path& out);
 void refuse_other_sweep(const std::filesystem::path& out, const nlohmann::json& settings_there,
                         const nlohmann::json& settings_now);
 
-// Holds DIR for one sweep at a time: makes the folder, refuses a folder of something else or of a
-// sweep with other settings, and writes settings.json. `fresh` first deletes what an earlier sweep
-// made there, and nothing else.
+// Held by one process at a time, until it ends.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);  // UserError when another holds it
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+// Takes DIR for a sweep: makes the folder, refuses a folder of something else or of a sweep with
+// other settings, and writes settings.json. `fresh` first deletes what an earlier sweep made there,
+// and nothing else.
 class SweepFolder {
  public:
   SweepFolder(const std::filesystem::path& out, const nlohmann::json& settings, bool fresh);
-  ~SweepFolder();
-  SweepFolder(const SweepFolder&) = delete;
-  SweepFolder& operator=(const SweepFolder&) = delete;
 
  private:
-  int lock_ = -1;
+  const FolderLock lock_;
 };
 
 // {"made_by", "command", "arguments", "seeds", "settings"}

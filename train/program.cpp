@@ -12,14 +12,21 @@
 
 namespace slotwise {
 
-void SettingsArguments::add_to(CLI::App& app) {
+void SettingsArguments::add_to(CLI::App& app, const std::string& sections) {
   std::string names;
   for (const std::string& name : Options::preset_names())
     names += (names.empty() ? "" : ", ") + name;
   auto* by_name = app.add_option("--preset", preset, "built-in settings: " + names);
-  auto* by_file = app.add_option("--config", config, "settings file (TOML)");
-  by_name->excludes(by_file);
-  app.add_option("--set", overrides, "override one setting, e.g. --set pretrain.steps=100");
+  auto* by_file =
+      app.add_option("--config", config,
+                     "settings file (TOML)" + (sections.empty() ? "" : "; read here: " + sections));
+  by_name->type_name("NAME")->excludes(by_file);
+  by_file->type_name("FILE");
+  app.add_option("--set", overrides,
+                 "override one setting (repeatable), e.g. --set pretrain.steps=100")
+      ->type_name("SECTION.KEY=VALUE")
+      ->expected(1)
+      ->take_all();
 }
 
 Options SettingsArguments::load(bool required) const {
@@ -35,14 +42,17 @@ Options SettingsArguments::load(bool required) const {
 }
 
 void RunArguments::add_to(CLI::App& app) {
-  app.add_option("--out", run.out, "folder of this run; the same command resumes it")->required();
+  app.add_option("--out", run.out, "folder of this run; the same command resumes it")
+      ->required()
+      ->type_name("FOLDER");
   app.add_option("--seed", seed, "seed of every random choice")->capture_default_str();
   app.add_option("--device", device, "cpu or cuda")->capture_default_str();
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
   app.add_flag("--memory-report", run.memory_report, "print the table of allocations at the end");
   app.add_option("--stop-after", run.stop_after,
-                 "save and stop after this many steps; the same command resumes");
+                 "save and stop after this many steps; the same command resumes")
+      ->check(CLI::Range(1, 1 << 30));
 }
 
 Device RunArguments::place() const {

@@ -20,7 +20,8 @@ struct SettingsArguments {
   std::string preset, config;
   std::vector<std::string> overrides;
 
-  void add_to(CLI::App& app);
+  // `sections`: those of the settings that this program reads, for its --help.
+  void add_to(CLI::App& app, const std::string& sections = "");
   // The settings that were asked for; `required`: one of --preset and --config must be there.
   Options load(bool required = true) const;
 };

@@ -1,5 +1,6 @@
 #include "train/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -66,7 +67,10 @@ void Progress::print(std::int64_t step, const std::string& figures) {
       "{} {}/{}{}  {:.0f} tokens/s  {}", what_, step, total_, figures, tokens_per_second(),
       step == total_ ? "took " + duration_text(seconds()) : duration_text(left) + " left");
   if (terminal_) {
-    std::printf("\r%-110s", line.c_str());
+    // A longer line would wrap, and the next one not cover it.
+    winsize window{};
+    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1;
+    std::printf("\r\x1b[K%.*s", known ? window.ws_col - 1 : 79, line.c_str());
     line_open_ = true;
   } else {
     std::printf("%s\n", line.c_str());

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "core/safetensors.h"
 #include "memory/lookup_hash.h"
 #include "memory/usage_report.h"
 #include "tests/data/temporary_folder.h"
@@ -75,7 +76,8 @@ TEST(Background, RoundTrip) {
   for (const ModelConfig& config :
        {tiny_memory_config(), tiny_memory_config({0, 1, 2}, {{0, 2}, {1}})}) {
     MemoryModel model(config, 1, {});
-    const BackgroundUsage saved = background_of(model);
+    BackgroundUsage saved = background_of(model);
+    saved.source = "wiki, seed 3";
     EXPECT_EQ(saved.row_digests.empty(), config.memory.layers.size() == 1);
     save_background(saved, path);
     const BackgroundUsage loaded = load_background(path);
@@ -88,6 +90,7 @@ TEST(Background, RoundTrip) {
     EXPECT_EQ(loaded.batch_length, 4);
     EXPECT_EQ(loaded.tokenizer_hash, kTokenizer);
     EXPECT_EQ(loaded.lookup_hash, saved.lookup_hash);
+    EXPECT_EQ(loaded.source, saved.source);
     EXPECT_EQ(loaded.row_digests, saved.row_digests);
     EXPECT_EQ(check_background(loaded, model, kTokenizer), 0);
   }
@@ -96,27 +99,34 @@ TEST(Background, RoundTrip) {
 TEST(Background, RefusesDamagedFiles) {
   const TemporaryFolder folder;
   const auto path = folder / "background.safetensors";
-  const std::map<std::string, std::string> metadata = {
-      {"tables", "1"},       {"num_batches", "3"},    {"batch_rows", "1"},
-      {"batch_length", "4"}, {"tokenizer_hash", "t"}, {"lookup_hash", "l"}};
-  const auto refusal = [&](const Tensor& df, const char* key, const char* value) {
-    auto changed = metadata;
-    if (key != nullptr) changed[key] = value;
-    if (value == nullptr) changed.erase(key == nullptr ? "" : key);
+  using Metadata = std::map<std::string, std::string>;
+  const Metadata metadata = {{"tables", "1"},       {"num_batches", "3"},    {"batch_rows", "1"},
+                             {"batch_length", "4"}, {"tokenizer_hash", "t"}, {"lookup_hash", "l"}};
+  const Tensor good = Tensor::from<std::int32_t>({0, 3, 1, 2}, {4});
+  write_safetensors(path, {{"df", good}}, metadata);
+  EXPECT_EQ(load_background(path).tables[0].batches, 3);
+
+  const auto refusal = [&](const Tensor& df, const Metadata& changed) {
     write_safetensors(path, {{"df", df}}, changed);
     return user_error_of([&] { load_background(path); });
   };
-  const Tensor good = Tensor::from<std::int32_t>({0, 3, 1, 2}, {4});
-  write_safetensors(path, {{"df", good}}, metadata);
-  EXPECT_NO_THROW(load_background(path));
-  EXPECT_TRUE(contains(refusal(Tensor::from<std::int32_t>({4}, {1}), nullptr, ""), "4"));
-  EXPECT_TRUE(contains(refusal(Tensor::from<std::int32_t>({-1}, {1}), nullptr, ""), "-1"));
-  EXPECT_TRUE(contains(refusal(Tensor::from<float>({1}, {1}), nullptr, ""), "i32"));
-  EXPECT_TRUE(contains(refusal(good.view({2, 2}), nullptr, ""), "[2, 2]"));
-  EXPECT_TRUE(contains(refusal(good, "num_batches", "3x"), "num_batches"));
-  EXPECT_TRUE(contains(refusal(good, "batch_rows", "-3"), "batch_rows"));
-  EXPECT_TRUE(contains(refusal(good, "tables", "2"), "0.df"));
-  EXPECT_TRUE(contains(refusal(good, "lookup_hash", nullptr), "lookup_hash"));
+  EXPECT_TRUE(contains(refusal(Tensor::from<std::int32_t>({4}, {1}), metadata), "df holds 4"));
+  EXPECT_TRUE(contains(refusal(Tensor::from<std::int32_t>({-1}, {1}), metadata), "df holds -1"));
+  EXPECT_TRUE(contains(refusal(Tensor::from<float>({1}, {1}), metadata), "i32"));
+  EXPECT_TRUE(contains(refusal(good.view({2, 2}), metadata), "[2, 2]"));
+  const auto with = [&](const char* key, const char* value) {
+    Metadata changed = metadata;
+    changed[key] = value;
+    return refusal(good, changed);
+  };
+  EXPECT_TRUE(contains(with("num_batches", "3x"), "num_batches"));
+  EXPECT_TRUE(contains(with("batch_rows", "-3"), "batch_rows"));
+  EXPECT_TRUE(contains(with("tables", "2"), "0.df"));
+  for (const auto& [key, value] : metadata) {
+    Metadata changed = metadata;
+    changed.erase(key);
+    EXPECT_TRUE(contains(refusal(good, changed), key)) << key;
+  }
 }
 
 TEST(Background, IsRefusedWhereTheModelDiffers) {

@@ -46,38 +46,39 @@ TEST(ParetoPlan, LabelsAreShortAndTellSettingsApart) {
 }
 
 TEST(ParetoPlan, SeedsCanBeReplaced) {
-  const ParetoPlan plan = read_pareto_plan(Options::from_json(tree({kFull})), {7});
+  const ParetoPlan plan = read_pareto_plan(Options::from_json(tree(json::array({kFull}))), {7});
   EXPECT_EQ(plan.seeds, std::vector<std::int64_t>{7});
-  EXPECT_TRUE(contains(refusal(tree({kFull}), {1, 1}), "the seeds must differ"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({kFull})), {1, 1}), "the seeds must differ"));
 }
 
 TEST(ParetoPlan, RefusesWithTheNameOfTheKey) {
   json method = kFull;
   method["methd"] = 1;
-  EXPECT_TRUE(contains(refusal(tree({method})), "unknown key 'methd'"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "unknown key 'methd'"));
   method = kFull;
   method["settings"][0]["rows"] = 5;
-  EXPECT_TRUE(contains(refusal(tree({method})), "the method has no 'rows'"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "the method has no 'rows'"));
   method = kFull;
   method["method"] = "smf";
-  EXPECT_TRUE(contains(refusal(tree({method})), "'rows' is missing"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "'rows' is missing"));
   method["method"] = "magic";
-  EXPECT_TRUE(contains(refusal(tree({method})), "got 'magic'"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "got 'magic'"));
   method = kFull;
   method["settings"][0]["learning_rate"] = -1;
-  EXPECT_TRUE(contains(refusal(tree({method})), "'learning_rate' must be a positive number"));
+  EXPECT_TRUE(
+      contains(refusal(tree(json::array({method}))), "'learning_rate' must be a positive number"));
   method = kFull;
   method["settings"].push_back(method["settings"][0]);
-  EXPECT_TRUE(contains(refusal(tree({method})), "stands twice"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "stands twice"));
   method = kFull;
   method["name"] = "../full";
-  EXPECT_TRUE(contains(refusal(tree({method})), "letters, digits and '_'"));
-  EXPECT_TRUE(contains(refusal(tree({kFull, kFull})), "the name 'full' stands twice"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "letters, digits and '_'"));
+  EXPECT_TRUE(contains(refusal(tree(json::array({kFull, kFull}))), "the name 'full' stands twice"));
   EXPECT_TRUE(contains(refusal(tree(json::array())), "no method to run"));
-  json settings = tree({kFull});
+  json settings = tree(json::array({kFull}));
   settings["pareto"]["matched_target"] = 1.5;
   EXPECT_TRUE(contains(refusal(settings), "matched_target must be in (0, 1]"));
-  settings = tree({kFull});
+  settings = tree(json::array({kFull}));
   settings["pareto"]["seed"] = 1;
   EXPECT_TRUE(contains(refusal(settings), "pareto.seed"));
 }

@@ -76,6 +76,8 @@ TEST(ParetoReport, PageIsSelfContainedAndHonest) {
     if (run.method == 0 && run.seed == 1) run.checkpoints.back().target.half1 = 0.5;
   }
   const ParetoAnalysis analysis = analyse(plan, results);
+  results.pretrain.front().target_prompts = 64;
+  results.pretrain.front().heldout_prompts = 512;
   ReportFacts facts{.command = "slotwise-pareto --set 'a<b'", .settings = "{\"x\": 1}"};
   facts.figures["pareto"] = "<?xml?>\n<svg id='a'><use xlink:href='#a'/></svg>";
   const std::string page = html_report(plan, results, analysis, facts);
@@ -83,7 +85,8 @@ TEST(ParetoReport, PageIsSelfContainedAndHonest) {
        {"All baselines run on the memory model", "slotwise-pareto --set 'a&lt;b'",
         "loses 40.5 ± 0.7 % of the old knowledge", "<svg id='pareto-a'>", "gnuplot was not found",
         "1 of 2", "<td>20.0, -</td>", "chosen on half 0 and reported on half 1",
-        "prefers-color-scheme: dark", "{&quot;x&quot;: 1}"}) {
+        "about 32 prompts of the new and 256 of the old", "prefers-color-scheme: dark",
+        "{&quot;x&quot;: 1}"}) {
     EXPECT_TRUE(contains(page, part)) << part;
   }
   for (const char* part : {"src=", "<link", "@import", "<?xml", "<script"}) {

@@ -29,7 +29,8 @@ echo "$0 $all threads $OMP_NUM_THREADS"
 
 // What the programs write: 90 % of the new learned, 25 % of the old lost, half without the memory.
 constexpr const char* kPretrain = R"(mkdir -p "$out/checkpoint"
-s() { echo "{\"questions\":{\"old\":{\"exact\":$1,\"half0\":$1,\"half1\":$1}},\"text_loss\":2.0}"; }
+q() { echo "\"$1\":{\"count\":8,\"exact\":$2,\"half0\":$2,\"half1\":$2}"; }
+s() { echo "{\"questions\":{$(q new 0),$(q old $1)},\"text_loss\":2.0}"; }
 echo "{\"finished\":true,\"seconds\":3,\"steps\":5,\"parameters\":9,\"evaluation\":$(s 0.8),
 \"evaluation_memory_off\":$(s 0.4)}" > "$out/result.json"
 )";

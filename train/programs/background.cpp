@@ -15,9 +15,13 @@ int main(int argc, char** argv) {
       "most slots and flattens the ranking; the histogram printed at the end shows it."};
   slotwise::SettingsArguments settings;
   slotwise::BackgroundRequest request;
-  settings.add_to(app);
-  app.add_option("--checkpoint", request.checkpoint, "pretrained model")->required();
-  app.add_option("--data", request.data, "dataset folder it was pretrained on")->required();
+  app.add_option("--checkpoint", request.checkpoint, "pretrained model")
+      ->required()
+      ->type_name("FOLDER");
+  app.add_option("--data", request.data, "dataset folder it was pretrained on")
+      ->required()
+      ->type_name("FOLDER");
+  settings.add_to(app, "[background]");
   app.add_option("--seed", request.seed, "seed of the choice of batches")->capture_default_str();
   app.add_flag("--quiet", request.quiet, "print errors only");
   app.add_flag("--fresh", request.fresh, "measure again although the checkpoint has a background");

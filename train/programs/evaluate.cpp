@@ -22,18 +22,24 @@ int main(int argc, char** argv) {
   slotwise::EvaluationOptions options;
   bool memory_off = false;
   std::int64_t show = 0;
-  app.add_option("--checkpoint", checkpoint, "model to score")->required();
-  app.add_option("--data", data, "dataset folder: all its questions and its held-out text");
-  app.add_option("--questions", questions, "question files (JSONL, also .gz and .zst)");
+  app.add_option("--checkpoint", checkpoint, "model to score")->required()->type_name("FOLDER");
+  app.add_option("--data", data, "dataset folder: all its questions and its held-out text")
+      ->type_name("FOLDER");
+  app.add_option("--questions", questions, "question files (JSONL, also .gz and .zst)")
+      ->type_name("FILE");
   app.add_option("--max-new-tokens", options.max_new_tokens,
                  "length of an answer; 0: that of the longest accepted one")
-      ->capture_default_str();
-  app.add_option("--batch", options.batch, "prompts at a time")->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--batch", options.batch, "prompts at a time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--text-rows", options.text_rows, "rows of held-out text; 0: all")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
   app.add_flag("--memory-off", memory_off, "score with the memory's addition set to zero");
   app.add_option("--show", show, "print this many questions of each set with the model's answers");
-  app.add_option("--json", json_path, "write the scores to this file, too");
+  app.add_option("--json", json_path, "write the scores to this file, too")->type_name("FILE");
   slotwise::add_examples(
       app,
       "  slotwise-evaluate --checkpoint out/pretrain/checkpoint --data out/data\n"
@@ -43,7 +49,11 @@ int main(int argc, char** argv) {
       slotwise::user_error("nothing to score: give --data FOLDER or --questions FILE");
     }
     const slotwise::Checkpoint loaded = slotwise::load_checkpoint(checkpoint, {});
-    slotwise::Evaluator evaluator(*loaded.tokenizer, options);
+    if (memory_off && !loaded.model->config().memory.present()) {
+      slotwise::user_error("--memory-off: {} has no memory layer", checkpoint);
+    }
+    slotwise::Evaluator evaluator(*loaded.tokenizer, options,
+                                  loaded.model->config().decoder.max_position_embeddings);
     std::unique_ptr<slotwise::Dataset> dataset;
     if (!data.empty()) {
       dataset = std::make_unique<slotwise::Dataset>(data);

@@ -16,17 +16,24 @@ int main(int argc, char** argv) {
   slotwise::RunArguments run;
   slotwise::FinetuneRequest request;
   bool drop_checkpoint = false;
-  settings.add_to(app);
-  run.add_to(app);
-  app.add_option("--checkpoint", request.checkpoint, "pretrained model")->required();
-  app.add_option("--data", request.data, "dataset folder with facts and questions")->required();
-  app.add_option("--method", request.method, "full, lora, smf, tf, random or all_rows")->required();
+  app.add_option("--checkpoint", request.checkpoint, "pretrained model")
+      ->required()
+      ->type_name("FOLDER");
+  app.add_option("--data", request.data, "dataset folder with facts and questions")
+      ->required()
+      ->type_name("FOLDER");
+  app.add_option("--method", request.method, "full, lora, smf, tf, random or all_rows")
+      ->required()
+      ->type_name("NAME");
   app.add_option("--learning-rate", request.learning_rate, "peak learning rate")->required();
   app.add_option("--optimizer", request.row_optimizer,
                  "row optimizer of smf, tf, random and all_rows: adam or sgd")
       ->capture_default_str();
-  app.add_option("--rows", request.rows, "value rows that a step may change (the paper's t)");
-  app.add_option("--rank", request.rank, "rank of the LoRA adapters");
+  app.add_option("--rows", request.rows,
+                 "value rows that a step may change, the paper's t (smf, tf, random)");
+  app.add_option("--rank", request.rank, "rank of the LoRA adapters (lora)");
+  settings.add_to(app, "[finetune] [evaluate]");
+  run.add_to(app);
   app.add_flag("--no-checkpoint", drop_checkpoint, "keep the measurements, not the finished model");
   slotwise::add_examples(app,
                          "  slotwise-finetune --preset biographies --checkpoint "

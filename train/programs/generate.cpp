@@ -15,11 +15,12 @@ int main(int argc, char** argv) {
   std::vector<std::string> prompts;
   slotwise::GenerationOptions options;
   std::string stop = "";
-  app.add_option("--checkpoint", checkpoint, "model")->required();
+  app.add_option("--checkpoint", checkpoint, "model")->required()->type_name("FOLDER");
   app.add_option("--prompt", prompts, "text to continue (repeatable)");
-  app.add_option("--prompts", file, "file with one prompt a line");
+  app.add_option("--prompts", file, "file with one prompt a line")->type_name("FILE");
   app.add_option("--max-new-tokens", options.max_new_tokens, "most tokens to add")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--temperature", options.temperature, "0: greedy")->capture_default_str();
   app.add_option("--top-k", options.top_k, "sample among the k likeliest tokens; 0: all")
       ->capture_default_str();

@@ -12,16 +12,31 @@ int main(int argc, char** argv) {
       "the memory's slots\n"
       "over held-out text; with --text the slots that each token of a text reads most."};
   slotwise::InspectRequest request;
-  app.add_option("--checkpoint", request.checkpoint, "model to look at")->required();
-  app.add_option("--data", request.data, "dataset folder: slot usage over its held-out text");
-  app.add_option("--text", request.texts, "text whose slots are listed (repeatable)");
-  app.add_option("--top", request.top, "slots listed a token")->capture_default_str();
+  app.add_option("--checkpoint", request.checkpoint, "model to look at")
+      ->required()
+      ->type_name("FOLDER");
   app.add_flag("--tensors", request.tensors, "list every tensor with its norm");
+  app.add_option("--data", request.data, "dataset folder: slot usage over its held-out text")
+      ->type_name("FOLDER");
+  app.add_option("--text", request.texts, "text whose slots are listed (repeatable)");
+  app.add_option("--top", request.top, "slots listed for a token")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  auto* tokens = app.add_option("--logits-for", request.logits_tokens,
+                                "JSON list of token lists of equal length: write their logits")
+                     ->type_name("FILE");
+  app.add_option("--out-logits", request.logits_out,
+                 "where to: safetensors with `logits` [lists, tokens, vocabulary]")
+      ->type_name("FILE")
+      ->needs(tokens);
+  tokens->needs("--out-logits");
   slotwise::add_examples(app,
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --tensors\n"
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --data out/data\n"
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --text 'where "
-                         "was first3 last9 born ?'");
+                         "was first3 last9 born ?'\n"
+                         "  slotwise-inspect --checkpoint out/pretrain/checkpoint --logits-for "
+                         "tokens.json --out-logits logits.safetensors");
   return slotwise::run_program("slotwise-inspect", app, argc, argv, [&] {
     slotwise::inspect(request);
     return 0;

@@ -190,7 +190,7 @@ int main(int argc, char** argv) {
       "Finished runs are\n"
       "kept: the same command goes on where it stopped."};
   Arguments arguments;
-  arguments.settings.add_to(app);
+  arguments.settings.add_to(app, "[pareto] [evaluate], and those of the programs it runs");
   app.add_option("--out", arguments.out, "folder of the sweep (default: out/pareto/<name>)");
   app.add_option("--jobs", arguments.jobs, "runs at a time (default: the number of cores)")
       ->check(CLI::Range(1, 4096));

@@ -12,9 +12,11 @@ int main(int argc, char** argv) {
   slotwise::SettingsArguments settings;
   slotwise::RunArguments run;
   std::string data;
-  settings.add_to(app);
+  app.add_option("--data", data, "dataset folder made by slotwise-prepare")
+      ->required()
+      ->type_name("FOLDER");
+  settings.add_to(app, "[model] [memory] [pretrain] [evaluate]");
   run.add_to(app);
-  app.add_option("--data", data, "dataset folder made by slotwise-prepare")->required();
   slotwise::add_examples(
       app,
       "  slotwise-pretrain --preset biographies --data out/data --out out/pretrain\n"

@@ -1,0 +1,102 @@
+#include "tests/train/program_runner.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/error.h"
+
+namespace slotwise::testing {
+namespace {
+
+std::string read_all(std::FILE* file) {
+  std::rewind(file);
+  std::string text;
+  char buffer[4096];
+  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, file)) {
+    text.append(buffer, count);
+  }
+  return text;
+}
+
+std::vector<char*> pointers(Words& words) {
+  std::vector<char*> out;
+  for (std::string& word : words) out.push_back(word.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+// Idle threads must not spin: the tests may share few cores.
+Words environment(int threads) {
+  Words out = {fmt::format("OMP_NUM_THREADS={}", threads), "OMP_WAIT_POLICY=passive"};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (text.rfind("OMP_", 0) != 0) out.push_back(text);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::filesystem::path program_path(const std::string& program) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("slotwise-" + program);
+}
+
+RunningProgram::RunningProgram(const std::string& program, const Words& arguments, int threads)
+    : out_(std::tmpfile(), &std::fclose), error_(std::tmpfile(), &std::fclose) {
+  Words words = Words{program_path(program).string()} + arguments, variables = environment(threads);
+  const std::vector<char*> argv = pointers(words), envp = pointers(variables);
+  process_ = ::fork();
+  if (process_ < 0) fail("fork failed");
+  if (process_ == 0) {
+    ::dup2(::fileno(out_.get()), STDOUT_FILENO);
+    ::dup2(::fileno(error_.get()), STDERR_FILENO);
+    ::execve(argv[0], argv.data(), envp.data());
+    ::_exit(127);
+  }
+}
+
+RunningProgram::~RunningProgram() {
+  if (process_ < 0) return;
+  ::kill(process_, SIGKILL);
+  ::waitpid(process_, nullptr, 0);
+}
+
+void RunningProgram::interrupt() const {
+  if (process_ > 0) ::kill(process_, SIGTERM);
+}
+
+void RunningProgram::take_status(int status) {
+  process_ = -1;
+  code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool RunningProgram::ended() {
+  int status = 0;
+  if (process_ > 0 && ::waitpid(process_, &status, WNOHANG) == process_) take_status(status);
+  return process_ < 0;
+}
+
+Finished RunningProgram::wait() {
+  int status = 0;
+  if (process_ > 0 && ::waitpid(process_, &status, 0) == process_) take_status(status);
+  return {code_, read_all(out_.get()), read_all(error_.get())};
+}
+
+Finished run_program(const std::string& program, const Words& arguments, int threads) {
+  return RunningProgram(program, arguments, threads).wait();
+}
+
+Finished run_well(const std::string& program, const Words& arguments, int threads) {
+  Finished done = run_program(program, arguments, threads);
+  EXPECT_EQ(done.code, 0) << "slotwise-" << program << ": " << done.error;
+  return done;
+}
+
+Words operator+(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+}  // namespace slotwise::testing

@@ -1,0 +1,253 @@
+// Runs resume exactly: 20 steps straight equal 10 + a resume in a new process + 10, bit for bit, in
+// pretraining and in every finetuning method; and so does a run that a signal stopped anywhere.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "core/files.h"
+#include "core/safetensors.h"
+#include "tests/data/temporary_folder.h"
+#include "tests/train/tiny_world.h"
+
+namespace slotwise::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string model_bytes(const fs::path& run) {
+  return read_file(run / "checkpoint/model.safetensors");
+}
+
+json read_json_file(const fs::path& path) {
+  return json::parse(read_file(path));
+}
+
+// metrics.jsonl without what depends on the clock.
+json metrics(const fs::path& run) {
+  json rows = json::array();
+  const std::string text = read_file(run / "metrics.jsonl");
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) {
+    rows.push_back(json::parse(text.substr(begin, end - begin)));
+    rows.back().erase("tokens_per_second");
+  }
+  return rows;
+}
+
+json result(const fs::path& run) {
+  json row = read_json_file(run / "result.json");
+  row.erase("seconds");
+  return row;
+}
+
+void expect_same_runs(const fs::path& a, const fs::path& b) {
+  EXPECT_TRUE(model_bytes(a) == model_bytes(b)) << "the weights differ";
+  EXPECT_EQ(metrics(a), metrics(b));
+  EXPECT_EQ(result(a), result(b));
+}
+
+// Runs `words` straight and in two processes, and compares. `words` lack --out.
+void expect_resumes(const std::string& program, const Words& words) {
+  const TemporaryFolder folder;
+  const fs::path straight = folder / "straight", parts = folder / "parts";
+  run_well(program, words + Words{"--out", straight});
+  run_well(program, words + Words{"--out", parts, "--stop-after", "10"});
+  ASSERT_FALSE(fs::exists(parts / "result.json"));
+  EXPECT_EQ(read_json_file(parts / "checkpoint/trainer.json").at("step"), 10);
+  run_well(program, words + Words{"--out", parts});
+  expect_same_runs(straight, parts);
+  EXPECT_EQ(metrics(straight).back().at("step"), 20);
+}
+
+// Until the run has logged this many steps.
+void wait_for_steps(RunningProgram& program, const fs::path& run, std::size_t steps) {
+  while (!program.ended()) {
+    if (fs::exists(run / "metrics.jsonl")) {
+      const std::string text = read_file(run / "metrics.jsonl");
+      if (std::count(text.begin(), text.end(), '\n') >= static_cast<std::ptrdiff_t>(steps)) return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+void expect_survives_signal(const std::string& program, const Words& words) {
+  const TemporaryFolder folder;
+  const fs::path straight = folder / "straight", stopped = folder / "stopped";
+  run_well(program, words + Words{"--out", straight});
+  const Words command = words + Words{"--out", stopped};
+  RunningProgram running(program, command);
+  wait_for_steps(running, stopped, 7);
+  running.interrupt();
+  const Finished end = running.wait();
+  ASSERT_EQ(end.code, 130) << end.error;
+  EXPECT_TRUE(contains(end.out, "the same command resumes")) << end.out;
+  EXPECT_GE(read_json_file(stopped / "checkpoint/trainer.json").at("step"), 7);
+  run_well(program, command);
+  expect_same_runs(straight, stopped);
+}
+
+const Words kTwoLayers = {"--set", "memory.layers=[0,2]", "--set", "memory.query_norm=batch",
+                          "--set", "memory.mode=add"};
+
+struct Setting {
+  const char* name;
+  Words words;
+};
+std::ostream& operator<<(std::ostream& out, const Setting& setting) {
+  return out << setting.name;
+}
+
+class PretrainingResumes : public ::testing::TestWithParam<Setting> {};
+
+TEST_P(PretrainingResumes, ToTheSameBits) {
+  Words words = tiny_world().pretrain("");
+  words.resize(words.size() - 2);
+  expect_resumes("pretrain", words + GetParam().words);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, PretrainingResumes,
+    ::testing::Values(
+        Setting{"plain", {}}, Setting{"micro_batches", {"--set", "pretrain.micro_batch=5"}},
+        Setting{"two_layers_batch_norm_checkpoints",
+                kTwoLayers + Words{"--set", "pretrain.checkpoint_every=3"}},
+        Setting{"two_tables_recomputed",
+                Words{"--set", "memory.layers=[0,2]", "--set", "memory.tables=[[0],[2]]", "--set",
+                      "memory.query_norm=batch", "--set", "pretrain.micro_batch=7", "--set",
+                      "pretrain.activation_checkpointing=true"}},
+        Setting{"momentum", {"--set", "pretrain.optimizer=sgd", "--set", "pretrain.momentum=0.9"}},
+        Setting{"no_memory", {"--set", "memory.layers=[]"}}),
+    [](const auto& test) { return test.param.name; });
+
+class FinetuningResumes : public ::testing::TestWithParam<Setting> {};
+
+TEST_P(FinetuningResumes, ToTheSameBits) {
+  const Words& more = GetParam().words;
+  Words words = tiny_world().finetune("", more[0]);
+  const auto out = std::find(words.begin(), words.end(), "--out");
+  words.erase(out, out + 2);
+  expect_resumes("finetune", words + Words(more.begin() + 1, more.end()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Methods, FinetuningResumes,
+    ::testing::Values(Setting{"full", {"full"}}, Setting{"lora", {"lora"}},
+                      Setting{"smf_adam", {"smf"}},
+                      Setting{"smf_sgd", {"smf", "--optimizer", "sgd"}},
+                      Setting{"smf_micro_batches_checkpoints",
+                              {"smf", "--set", "finetune.micro_batch=3", "--set",
+                               "finetune.checkpoint_every=4", "--set", "finetune.row_clip=0.5"}},
+                      Setting{"full_micro_batches", {"full", "--set", "finetune.micro_batch=3"}},
+                      Setting{"tf", {"tf"}}, Setting{"random", {"random"}},
+                      Setting{"all_rows", {"all_rows"}}),
+    [](const auto& test) { return test.param.name; });
+
+// Two memory layers on one table, query BatchNorm: the base is made here.
+TEST(Resume, SparseFinetuningWithTwoMemoryLayers) {
+  const TemporaryFolder folder;
+  const TinyWorld& world = tiny_world();
+  run_well("pretrain", world.pretrain(folder / "base") + kTwoLayers);
+  TinyWorld other = world;
+  other.checkpoint = folder / "base/checkpoint";
+  run_well("background",
+           {"--config", world.settings, "--checkpoint", other.checkpoint, "--data", world.data});
+  Words words = other.finetune("", "smf") + Words{"--set", "finetune.micro_batch=3"};
+  const auto out = std::find(words.begin(), words.end(), "--out");
+  words.erase(out, out + 2);
+  expect_resumes("finetune", words);
+}
+
+TEST(Resume, ASignalInPretraining) {
+  Words words = tiny_world().pretrain("");
+  words.resize(words.size() - 2);
+  expect_survives_signal("pretrain", words + Words{"--set", "pretrain.steps=150"});
+}
+
+TEST(Resume, ASignalInFinetuning) {
+  Words words = tiny_world().finetune("", "smf");
+  const auto out = std::find(words.begin(), words.end(), "--out");
+  words.erase(out, out + 2);
+  expect_survives_signal("finetune", words + Words{"--set", "finetune.steps=150", "--set",
+                                                   "finetune.evaluate_every=50"});
+}
+
+// A process that was killed leaves its last checkpoint and longer metrics than that.
+TEST(Resume, AKilledRun) {
+  const TemporaryFolder folder;
+  const fs::path straight = folder / "straight", killed = folder / "killed";
+  const Words more = {"--set", "pretrain.steps=150", "--set", "pretrain.checkpoint_every=4"};
+  run_well("pretrain", tiny_world().pretrain(straight) + more);
+  {
+    RunningProgram running("pretrain", tiny_world().pretrain(killed) + more);
+    wait_for_steps(running, killed, 11);
+    ASSERT_FALSE(running.ended()) << "it was to be killed in mid-run";
+  }
+  run_well("pretrain", tiny_world().pretrain(killed) + more);
+  expect_same_runs(straight, killed);
+}
+
+TEST(Resume, TwoThreadsGiveTheSameBitsAgain) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a", "b"}) {
+    run_well("pretrain", tiny_world().pretrain(folder / name) + kTwoLayers, 2);
+    run_well("finetune", tiny_world().finetune(folder / (name + std::string("-smf")), "smf"), 2);
+  }
+  expect_same_runs(folder / "a", folder / "b");
+  expect_same_runs(folder / "a-smf", folder / "b-smf");
+}
+
+TEST(Resume, AFinishedRunIsLeftAlone) {
+  const TemporaryFolder folder;
+  run_well("pretrain", tiny_world().pretrain(folder / "run"));
+  const auto before = fs::last_write_time(folder / "run/result.json");
+  const Finished again = run_well("pretrain", tiny_world().pretrain(folder / "run"));
+  EXPECT_TRUE(contains(again.out, "is finished already"));
+  EXPECT_EQ(fs::last_write_time(folder / "run/result.json"), before);
+}
+
+bool same_bytes(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+class RowMethods : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(RowMethods, ChangeNothingButTheSelectedRows) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  Words words = tiny_world().finetune(run, "smf");
+  run_well("finetune", words + Words{"--optimizer", GetParam(), "--stop-after", "10"});
+  const TensorFile before = read_safetensors(tiny_world().checkpoint / "model.safetensors");
+  const TensorFile after = read_safetensors(run / "checkpoint/model.safetensors");
+  const auto touched = read_safetensors(run / "checkpoint/optimizer.safetensors")
+                           .require("rows.0.touched")
+                           .to_vector<std::int32_t>();
+  ASSERT_EQ(before.tensors.size(), after.tensors.size());
+  for (const NamedTensor& entry : before.tensors) {
+    if (entry.name == "model.memory.values") continue;
+    EXPECT_TRUE(same_bytes(entry.tensor, after.require(entry.name))) << entry.name;
+  }
+  const Tensor& old_values = before.require("model.memory.values");
+  const Tensor& new_values = after.require("model.memory.values");
+  const std::set<std::int32_t> selected(touched.begin(), touched.end());
+  std::size_t changed = 0;
+  for (std::int64_t row = 0; row < old_values.size(0); ++row) {
+    if (same_bytes(old_values.slice(row, row + 1), new_values.slice(row, row + 1))) continue;
+    ++changed;
+    EXPECT_TRUE(selected.contains(static_cast<std::int32_t>(row))) << "row " << row;
+  }
+  EXPECT_GT(changed, 12u) << "more rows than one step selects";
+  EXPECT_EQ(changed, selected.size());
+  run_well("finetune", words + Words{"--optimizer", GetParam()});
+  EXPECT_GE(result(run).at("rows_touched").get<std::size_t>(), selected.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(Optimizers, RowMethods, ::testing::Values("adam", "sgd"),
+                         [](const auto& test) { return std::string(test.param); });
+
+}  // namespace
+}  // namespace slotwise::testing
