@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.h"
+#include "core/json_reason.h"
 
 namespace slotwise {
 namespace {
@@ -192,7 +193,7 @@ TensorFile read_safetensors(const std::filesystem::path& path, const char* label
     file.path = path;
     return file;
   } catch (const nlohmann::json::exception& e) {
-    user_error("{}: the safetensors header is malformed: {}", path.string(), e.what());
+    user_error("{}: the safetensors header is malformed: {}", path.string(), json_reason(e));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 #include "data/json_lines.h"
 #include "data/tokenizer.h"
 
@@ -87,7 +88,7 @@ DatasetManifest read_manifest(const std::filesystem::path& folder) {
   try {
     return parse_manifest(parse_json_text(read_file(path), "dataset description"));
   } catch (const json::exception& error) {
-    user_error("{}: {}", path.string(), error.what());
+    user_error("{}: {}", path.string(), json_reason(error));
   } catch (const UserError& error) {
     user_error("{}: {}", path.string(), error.what());
   }

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 #include "data/compressed_file.h"
 #include "data/tokenizer_utf8.h"
 
@@ -19,13 +20,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-// "[json.exception.type_error.302] type must be string, ..." without the bracket.
-std::string plain_message(const json::exception& error) {
-  const std::string_view text = error.what();
-  const auto end = text.find("] ");
-  return std::string(end == text.npos ? text : text.substr(end + 2));
-}
 
 // Drops an incomplete last row, and completes a whole one that only lacks its line end.
 void mend_last_line(const std::filesystem::path& path) {
@@ -49,7 +43,7 @@ json parse_json_text(std::string_view text, const std::string& name) {
   try {
     return json::parse(text);
   } catch (const json::parse_error& error) {
-    std::string reason = plain_message(error);
+    std::string reason = json_reason(error);
     // "parse error at line 1, column 5: reason": inside one line the byte says it all.
     if (const auto colon = reason.find(": "); colon != reason.npos) reason.erase(0, colon + 2);
     user_error("{}: broken JSON at byte {}: {}", name, error.byte, reason);
@@ -69,7 +63,7 @@ void read_json_lines(const std::filesystem::path& path,
     try {
       row(value, line);
     } catch (const json::exception& error) {
-      user_error("{}: {}", place, plain_message(error));
+      user_error("{}: {}", place, json_reason(error));
     } catch (const UserError& error) {
       user_error("{}: {}", place, error.what());
     }

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 #include "core/sha256.h"
 #include "data/compressed_file.h"
 #include "data/tokenizer_json.h"
@@ -46,7 +47,7 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string json, std::string_vie
     user_error("{}: {}", name, error.what());
   } catch (const nlohmann::json::exception& error) {
     user_error("{} is not laid out as a Hugging Face tokenizer.json ({}): fetch or write it again",
-               name, error.what());
+               name, json_reason(error));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_reason.h"
 
 namespace slotwise {
 namespace {
@@ -160,7 +161,7 @@ ModelConfig model_config_from(const Options& options, std::int64_t vocabulary_si
     user_error(
         "settings: `memory.layers` must be a list of layer numbers and `memory.tables` a list "
         "of such lists ({})",
-        e.what());
+        json_reason(e));
   }
   check(config.decoder);
   check(config.memory, config.decoder.num_hidden_layers);
@@ -222,7 +223,7 @@ ModelConfig parse_config_json(const json& j, const std::string& origin) {
     return config;
   } catch (const json::exception& e) {
     user_error("{} is not a model config that can be read ({}); copy the checkpoint again", origin,
-               e.what());
+               json_reason(e));
   } catch (const UserError& e) {
     user_error("{}: {}", origin, e.what());
   }

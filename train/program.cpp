@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/error.h"
+#include "core/json_reason.h"
 #include "train/interrupt.h"
 
 namespace slotwise {
@@ -45,7 +46,9 @@ void RunArguments::add_to(CLI::App& app) {
   app.add_option("--out", run.out, "folder of this run; the same command resumes it")
       ->required()
       ->type_name("FOLDER");
-  app.add_option("--seed", seed, "seed of every random choice")->capture_default_str();
+  app.add_option("--seed", seed, "seed of every random choice")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--device", device, "cpu or cuda")->capture_default_str();
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
@@ -89,7 +92,7 @@ int run_program(const char* name, CLI::App& app, int argc, char** argv,
   } catch (const std::filesystem::filesystem_error& e) {
     std::fprintf(stderr, "%s: %s: %s\n", name, e.path1().c_str(), e.code().message().c_str());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "%s: %s\n", name, e.what());
+    std::fprintf(stderr, "%s: %s\n", name, json_reason(e).c_str());
   }
   return 1;
 }

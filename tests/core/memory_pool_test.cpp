@@ -79,6 +79,9 @@ TEST(MemoryPool, RemembersPeaksByName) {
 }
 
 TEST(MemoryPool, SaysWhatIsHeldWhenMemoryIsOut) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the address sanitizer ends the program instead of returning null";
+#endif
   const Tensor held = Tensor::empty({1 << 20}, DType::u8, {}, "pool holder");
   try {
     MemoryPool::of({}).borrow(std::size_t{1} << 60, "pool giant");

@@ -12,8 +12,7 @@ namespace slotwise {
 namespace {
 
 TEST(AnswerMetrics, EqualTheOfficialScripts) {
-  const auto rows =
-      nlohmann::json::parse(read_file(SLOTWISE_FIXTURES "/data/fixtures/answer_metrics.json"));
+  const auto rows = nlohmann::json::parse(read_file("tests/data/fixtures/answer_metrics.json"));
   ASSERT_GE(rows.size(), 80u);
   for (const auto& row : rows) {
     const auto prediction = row["prediction"].get<std::string>();

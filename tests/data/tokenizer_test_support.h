@@ -17,7 +17,7 @@
 namespace slotwise::testing {
 
 inline std::filesystem::path tokenizer_fixture(const std::string& name) {
-  return std::filesystem::path(SLOTWISE_FIXTURES) / "data/fixtures/tokenizer" / name;
+  return std::filesystem::path("tests/data/fixtures/tokenizer") / name;
 }
 
 // The references of Hugging Face's library: [{"text": ..., "ids": [...], "decoded": ...}, ...]

@@ -138,6 +138,24 @@ TEST(Functional, ResidualChainSharesGradientsSafely) {
   in.expect_gradients([&] { return dot(reference(), to_doubles(seed)); });
 }
 
+TEST(Functional, AddRmsNormLeavesASharedGradientAlone) {
+  // One tensor is the gradient of the sum and of an older branch, which runs after the norm.
+  constexpr std::int64_t M = 3, C = 5;
+  constexpr double kEpsilon = 1e-2;
+  Inputs in;
+  for (const Shape& shape : {Shape{M, C}, Shape{M, C}, Shape{C, C}}) in.add(shape);
+  const auto& v = in.variables;
+  const Tensor seed = random_normal({M, C}, 99);
+  const Variable branch = linear(v[0], v[2]);
+  const NormedSum out = add_rms_norm(v[0], v[1], {}, static_cast<float>(kEpsilon));
+  backward(swiglu(out.normed, add(out.sum, branch)), seed.clone());
+  in.expect_gradients([&] {
+    const Doubles1 sum = plus(in.doubles[0], in.doubles[1]);
+    const Doubles1 up = plus(sum, times_transposed(in.doubles[0], in.doubles[2], C));
+    return dot(gated(rms_normed(sum, {}, C, kEpsilon), up), to_doubles(seed));
+  });
+}
+
 TEST(Functional, AddScaledAndItsFactor) {
   Inputs in;
   for (const Shape& shape : {Shape{3, 4}, Shape{3, 4}, Shape{1}}) in.add(shape);

@@ -96,11 +96,17 @@ TEST(SparseStep, CheckpointingChangesNeitherCountsNorGradients) {
     MemoryModel model(config, 1, {});
     model.parameters().freeze_all();
     SparseStep step(model, tf_selector(), 8);
+    const auto counts_of_a_batch = [&] {
+      train_on(model, tiny_tokens(2, 7, 1), 10);
+      const Slots counts = step.counter(0).counts().to_vector<std::int32_t>();
+      step.finish(0);
+      return counts;
+    };
+    const Slots counts = counts_of_a_batch();
     const auto plain = sparse_gradients(model, step);
-    const std::int64_t accessed = step.accessed(0);
     model.decoder().set_activation_checkpointing(true);
+    EXPECT_EQ(counts_of_a_batch(), counts);
     const auto again = sparse_gradients(model, step);
-    EXPECT_EQ(step.accessed(0), accessed);
     for (std::size_t t = 0; t < plain.size(); ++t) {
       EXPECT_TRUE(equal_bits(again[t].rows, plain[t].rows));
       EXPECT_LT(relative_error(again[t].gradient, to_doubles(plain[t].gradient)), 1e-5);
@@ -124,6 +130,27 @@ TEST(SparseStep, CountsWholeBatchesAndStartsAfreshAfterEach) {
   EXPECT_TRUE(equal_bits(first[0].rows, second[0].rows));
   EXPECT_TRUE(equal_bits(first[0].gradient, second[0].gradient));
   EXPECT_EQ(step.finish(1)[0].rows.elements(), 0);  // nothing was read since
+}
+
+TEST(SparseStep, AStepKnowsNothingOfTheRowsOfAnother) {
+  MemoryModel model(tiny_memory_config(), 1, {});
+  model.parameters().freeze_all();
+  const auto gradients = [&](SparseStep& step, std::uint64_t batch) {
+    train_on(model, tiny_tokens(2, 7, batch), 10);
+    return step.finish(0)[0];
+  };
+  std::vector<RowGradient> fresh, running;
+  for (std::uint64_t batch = 0; batch < 4; ++batch) {
+    SparseStep step(model, tf_selector(), 5);
+    fresh.push_back(gradients(step, batch));
+  }
+  SparseStep step(model, tf_selector(), 5);
+  for (std::uint64_t batch = 0; batch < 4; ++batch) running.push_back(gradients(step, batch));
+  EXPECT_FALSE(equal_bits(running[0].rows, running[1].rows));
+  for (std::size_t batch = 0; batch < 4; ++batch) {
+    EXPECT_TRUE(equal_bits(running[batch].rows, fresh[batch].rows));
+    EXPECT_TRUE(equal_bits(running[batch].gradient, fresh[batch].gradient));
+  }
 }
 
 TEST(SparseStep, EvaluationBetweenMicroBatchesDoesNotCount) {
