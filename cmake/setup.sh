@@ -1,5 +1,6 @@
 # Sourced by train/reproduce.sh and tests/run.sh: installs what is missing, configures, builds.
-#   slotwise_setup BUILD_DIR CMAKE_ARGS... -- TARGETS...
+#   slotwise_install_packages
+#   slotwise_build BUILD_DIR CMAKE_ARGS... -- TARGETS...
 # Only packages of the distribution are installed; nothing else is downloaded.
 
 slotwise_packages() {

@@ -50,6 +50,13 @@ void create_folder(const std::filesystem::path& folder) {
 }
 
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path), aside_(path) {
+  // A rename would put a file in the place of a device, a pipe or a link.
+  std::error_code absent;
+  const auto status = std::filesystem::symlink_status(path, absent);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_directory(status)) {
+    user_error("cannot write {}: it is not a regular file; give another path", path.string());
+  }
   aside_ += fmt::format(".partial-{}", ::getpid());
   descriptor_ = ::open(aside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) refuse();

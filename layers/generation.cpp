@@ -111,9 +111,10 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
                longest, options.max_new_tokens, decoder.config().max_position_embeddings);
   }
   const auto batch = static_cast<std::int64_t>(prompts.size());
-  KeyValueCache cache = make_cache(decoder.config(), batch, capacity, device);
   // One new token needs no memory of the past.
+  KeyValueCache cache;
   KeyValueCache* held = options.max_new_tokens > 1 ? &cache : nullptr;
+  if (held != nullptr) cache = make_cache(decoder.config(), batch, capacity, device);
   const TokenSampler sampler(options);
   Sequences fresh = prompts, out(prompts.size());
   std::vector<std::int32_t> past(prompts.size(), 0);

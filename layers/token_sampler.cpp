@@ -8,7 +8,8 @@ namespace slotwise {
 
 TokenSampler::TokenSampler(const GenerationOptions& options)
     : options_(options), random_(options.seed, "generation") {
-  if (!(options.temperature >= 0) || options.top_k < 0 || !(options.top_p > 0) || options.top_p > 1) {
+  if (!(options.temperature >= 0) || options.top_k < 0 || !(options.top_p > 0) ||
+      options.top_p > 1) {
     user_error("sampling needs temperature >= 0, top-k >= 0 and 0 < top-p <= 1, got {}, {} and {}",
                options.temperature, options.top_k, options.top_p);
   }

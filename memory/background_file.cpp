@@ -1,6 +1,7 @@
 // background.safetensors: df int32 [N] (P.df where there are several tables), the rest in its
 // metadata.
 #include "core/safetensors.h"
+#include "core/sha256.h"
 #include "memory/background_usage.h"
 #include "memory/lookup_hash.h"
 
@@ -9,6 +10,15 @@ namespace {
 
 std::string tensor_name(std::size_t tables, std::size_t index, const char* what) {
   return tables == 1 ? what : fmt::format("{}.{}", index, what);
+}
+
+std::string digest_of(const std::vector<NamedTensor>& tensors) {
+  Sha256 hash;
+  for (const NamedTensor& entry : tensors) {
+    const Tensor host = entry.tensor.to(Device{});
+    hash.add(entry.name).add(host.raw(), host.bytes());
+  }
+  return hash.hex();
 }
 
 std::string metadata(const TensorFile& file, const char* key) {
@@ -65,6 +75,7 @@ void save_background(const BackgroundUsage& background, const std::filesystem::p
   }
   write_safetensors(path, tensors,
                     {{"format", "slotwise-background"},
+                     {"digest", digest_of(tensors)},
                      {"tables", std::to_string(count)},
                      {"num_batches", std::to_string(background.tables.at(0).batches)},
                      {"batch_rows", std::to_string(background.batch_rows)},
@@ -104,6 +115,10 @@ BackgroundUsage load_background(const std::filesystem::path& path) {
       }
       out.row_digests.push_back(digest->to_vector<std::int64_t>());
     }
+  }
+  const auto digest = file.metadata.find("digest");
+  if (digest != file.metadata.end() && digest->second != digest_of(file.tensors)) {
+    user_error("{} does not match its digest: it is damaged; make a new background", path.string());
   }
   if (!out.row_digests.empty() && out.row_digests.size() != count) {
     user_error("{} has row digests of some tables only; make a new background", path.string());

@@ -14,6 +14,7 @@ BackgroundCollector::BackgroundCollector(MemoryModel& model) : model_(model) {
     counters_.emplace_back(slots, model.device());
     tables_.push_back({Tensor::zeros({slots}, DType::i32, model.device(), "background"), 0});
   }
+  model_.hooks().expect_unwatched();
   model_.hooks().on_access = [this](const Access& access) {
     counters_[static_cast<std::size_t>(access.table)].add(access.slots, access.valid);
   };

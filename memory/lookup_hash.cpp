@@ -20,6 +20,20 @@ bool decides_slots(const std::string& name, std::int64_t highest_layer) {
          !holds(".memory.alpha");
 }
 
+// What changes a lookup besides the weights.
+std::string lookup_settings(const ModelConfig& config) {
+  const DecoderConfig& d = config.decoder;
+  const MemoryConfig& m = config.memory;
+  std::string text =
+      fmt::format("{} {} {} {:.17g} {:.17g} {};", d.num_attention_heads, d.num_key_value_heads,
+                  d.head_size(), d.rope_theta, d.rms_norm_eps, d.qk_norm);
+  text += fmt::format("{} {} {} {} {} {:.17g} {} {}", m.heads, m.top_k,
+                      static_cast<int>(m.query_norm), static_cast<int>(m.key_norm), m.norm_gain,
+                      m.norm_eps, static_cast<int>(m.mode), m.gate);
+  for (const std::int64_t layer : m.layers) text += fmt::format(" {}:{}", layer, m.table_of(layer));
+  return text;
+}
+
 }  // namespace
 
 std::string lookup_hash(const MemoryModel& model) {
@@ -32,6 +46,7 @@ std::string lookup_hash(const MemoryModel& model) {
   std::sort(chosen.begin(), chosen.end(),
             [](const Parameter* a, const Parameter* b) { return a->name < b->name; });
   Sha256 hash;
+  hash.add(lookup_settings(model.config()));
   for (const Parameter* parameter : chosen) {
     const Tensor value = parameter->variable.value().to(Device{});
     hash.add(parameter->name).add(value.shape().text()).add(value.raw(), value.bytes());

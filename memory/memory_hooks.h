@@ -22,6 +22,11 @@ struct MemoryHooks {
   std::function<void(int table, const KeptBag&)> keep;
   // The memory switched off: its addition to the residual stream is zero.
   bool disabled = false;
+
+  // One watcher at a time: a second would silently take the first one's place.
+  void expect_unwatched() const {
+    SLOTWISE_CHECK(!on_access && !keep, "[memory] something watches this model's memory already");
+  }
 };
 
 }  // namespace slotwise

@@ -22,6 +22,7 @@ SparseStep::SparseStep(MemoryModel& model, std::shared_ptr<const SlotSelector> s
     const std::vector<std::int32_t> none(static_cast<std::size_t>(slots), -1);
     row_of_slot_.push_back(Tensor::from(none, {slots}, model.device(), "slot map"));
   }
+  model.hooks().expect_unwatched();
   set_active(true);
 }
 

@@ -64,6 +64,7 @@ UsageMeter::UsageMeter(MemoryModel& model)
               std::vector<std::int64_t>(static_cast<std::size_t>(model.config().memory.slots()))),
       weights_(model.tables().size(),
                std::vector<double>(static_cast<std::size_t>(model.config().memory.slots()))) {
+  model_.hooks().expect_unwatched();
   model_.hooks().on_access = [this](const Access& access) { add(access); };
 }
 

@@ -87,7 +87,6 @@ RunEnd measure_background(const BackgroundRequest& request) {
       collector.result(checkpoint.tokenizer->hash(), shape.rows, shape.window);
   background.source = source;
   save_background(background, path);
-  write_checksums(checkpoint.folder);
   for (const TableBackground& table : background.tables) progress.message(df_histogram(table));
   return RunEnd::finished;
 }

@@ -18,7 +18,7 @@ struct BackgroundRequest {
   bool fresh = false;
   Device device;
 };
-// Writes background.safetensors into the checkpoint and renews its checksums. Does nothing where a
+// Writes background.safetensors into the checkpoint. Does nothing where a
 // background of this model, data, seed and batch shape is there already.
 RunEnd measure_background(const BackgroundRequest& request);
 

@@ -164,6 +164,12 @@ void load_tensors(const TensorFile& file, const std::vector<NamedTensor>& tensor
 Checkpoint load_checkpoint(const fs::path& folder, Device device) {
   Checkpoint out;
   out.folder = existing_checkpoint(folder);
+  if (fs::exists(out.folder / "adapters.safetensors")) {
+    user_error(
+        "{} is the state of an unfinished LoRA run; finish the run first (the same command "
+        "resumes it)",
+        out.folder.string());
+  }
   verify_checksums(out.folder);
   const fs::path config_path = out.folder / "config.json";
   const ModelConfig config = parse_config_json(read_json(config_path), config_path.string());

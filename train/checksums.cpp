@@ -13,6 +13,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFile = "SHA256SUMS";
+// Written later than the rest and renewed by itself; it carries its own digest.
+constexpr const char* kBackground = "background.safetensors";
 
 }  // namespace
 
@@ -20,7 +22,7 @@ void write_checksums(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file() && name != kFile) names.push_back(name);
+    if (entry.is_regular_file() && name != kFile && name != kBackground) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   std::string text;

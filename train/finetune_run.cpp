@@ -80,7 +80,11 @@ class Finetuning {
  private:
   json run_json() const {
     const json tree = json::parse(request_.options.json_text());
+    // Another background would rank other rows: a resumed run must have the same.
+    const auto background = base_.folder / "background.safetensors";
+    const bool ranked = request_.method == "smf" && std::filesystem::exists(background);
     return {{"program", "finetune"},
+            {"background", ranked ? sha256_of_file(background) : ""},
             {"method", request_.method},
             {"row_optimizer", request_.row_optimizer},
             {"learning_rate", request_.learning_rate},

@@ -81,6 +81,11 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   s.stream.seed = request.seed;
   s.stream.facts_per_batch = static_cast<int>(options.count("finetune.facts", 1, 4));
   s.stream.wordings_per_fact = static_cast<int>(options.count("finetune.wordings", 1, 9));
+  constexpr std::int64_t kMostRows = 1 << 16;
+  if (std::int64_t{s.stream.facts_per_batch} * s.stream.wordings_per_fact > kMostRows) {
+    user_error("a finetuning batch of {} facts x {} wordings has more than {} rows; lower one",
+               s.stream.facts_per_batch, s.stream.wordings_per_fact, kMostRows);
+  }
   s.stream.append_eos = options.flag("finetune.append_eos", false);
   s.stream.max_tokens = static_cast<int>(options.count("finetune.max_tokens", 0, 0));
   s.row_clip = options.number_within("finetune.row_clip", 0.0, 1e30, 0.0);

@@ -48,14 +48,14 @@ void RunArguments::add_to(CLI::App& app) {
       ->type_name("FOLDER");
   app.add_option("--seed", seed, "seed of every random choice")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
   app.add_option("--device", device, "cpu or cuda")->capture_default_str();
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
   app.add_flag("--memory-report", run.memory_report, "print the table of allocations at the end");
   app.add_option("--stop-after", run.stop_after,
                  "save and stop after this many steps; the same command resumes")
-      ->check(CLI::Range(1, 1 << 30));
+      ->check(CLI::Range(1, 1 << 30).description(""));
 }
 
 Device RunArguments::place() const {
@@ -75,6 +75,7 @@ int exit_code(RunEnd end) {
 
 int run_program(const char* name, CLI::App& app, int argc, char** argv,
                 const std::function<int()>& body) {
+  app.name(name);
   app.failure_message([name](const CLI::App*, const CLI::Error& e) {
     return fmt::format("{}: {}; see {} --help\n", name, e.what(), name);
   });

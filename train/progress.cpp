@@ -63,9 +63,11 @@ void Progress::print(std::int64_t step, const std::string& figures) {
   last_print_ = Clock::now();
   const double done = static_cast<double>(step - first_);
   const double left = seconds() / std::max(done, 1.0) * static_cast<double>(total_ - step);
+  // What matters least stands last: a narrow terminal cuts it off.
   const std::string line = fmt::format(
-      "{} {}/{}{}  {:.0f} tokens/s  {}", what_, step, total_, figures, tokens_per_second(),
-      step == total_ ? "took " + duration_text(seconds()) : duration_text(left) + " left");
+      "{} {}/{}  {}{}  {:.0f} tokens/s", what_, step, total_,
+      step == total_ ? "took " + duration_text(seconds()) : duration_text(left) + " left", figures,
+      tokens_per_second());
   if (terminal_) {
     // A longer line would wrap, and the next one not cover it.
     winsize window{};

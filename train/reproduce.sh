@@ -26,6 +26,7 @@ out=out/$preset
 
 slotwise_install_packages
 slotwise_build build/release -DCMAKE_BUILD_TYPE=Release -- \
-  slotwise-prepare slotwise-pretrain slotwise-background slotwise-finetune slotwise-pareto
+  slotwise-prepare slotwise-pretrain slotwise-background slotwise-finetune slotwise-pareto \
+  slotwise-evaluate slotwise-generate slotwise-inspect
 echo "== running the preset $preset"
 exec build/release/bin/slotwise-pareto --preset "$preset" --out "$out" "${arguments[@]}"

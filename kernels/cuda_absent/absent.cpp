@@ -25,7 +25,9 @@ namespace {
 }  // namespace
 
 #define SLOTWISE_ABSENT(name, Args) \
-  void name(const Args&) { absent(#name); }
+  void name(const Args&) {          \
+    absent(#name);                  \
+  }
 
 SLOTWISE_ABSENT(gemm, Gemm)
 SLOTWISE_ABSENT(rms_norm_forward, RmsNormForward)

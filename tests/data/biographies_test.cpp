@@ -4,10 +4,10 @@
 #include <map>
 #include <set>
 
+#include "core/files.h"
 #include "data/biography_world.h"
 #include "data/dataset.h"
 #include "data/fact_stream.h"
-#include "core/files.h"
 #include "data/questions.h"
 #include "data/tokenizer.h"
 #include "tests/data/temporary_folder.h"

@@ -45,6 +45,9 @@ TEST(Background, CountsInHowManyBatchesASlotIsRead) {
       for (const std::int32_t slot : read[t]) ++expected[t][static_cast<std::size_t>(slot)];
     }
   }
+  EXPECT_THROW(background_of(model),
+               Error);  // a second watcher is refused, not put in the first's place
+  model.hooks().on_access = nullptr;
   const BackgroundUsage background = background_of(model);
   ASSERT_EQ(background.tables.size(), 2u);
   for (std::size_t t = 0; t < 2; ++t) {
@@ -60,14 +63,16 @@ TEST(Background, CountsInHowManyBatchesASlotIsRead) {
 
 TEST(Background, PaddingDoesNotCount) {
   MemoryModel model(tiny_memory_config({0}, {{0}}), 1, {});
-  BackgroundCollector padded(model);
-  const Tensor tokens = Tensor::from<std::int32_t>({5, 6, 7, 1, 2, 3}, {1, 6});
-  forward_only(model, tokens, Tensor::from<std::uint8_t>({1, 1, 1, 0, 0, 0}, {6}));
-  padded.end_batch();
-  BackgroundCollector bare(model);
-  forward_only(model, Tensor::from<std::int32_t>({5, 6, 7}, {1, 3}));
-  bare.end_batch();
-  EXPECT_TRUE(equal_bits(padded.result("", 1, 6).tables[0].df, bare.result("", 1, 3).tables[0].df));
+  const auto df_after = [&](const Tensor& tokens, const Tensor& valid) {
+    BackgroundCollector collector(model);
+    forward_only(model, tokens, valid);
+    collector.end_batch();
+    return collector.result("", 1, tokens.size(1)).tables[0].df;
+  };
+  const Tensor padded = df_after(Tensor::from<std::int32_t>({5, 6, 7, 1, 2, 3}, {1, 6}),
+                                 Tensor::from<std::uint8_t>({1, 1, 1, 0, 0, 0}, {6}));
+  const Tensor bare = df_after(Tensor::from<std::int32_t>({5, 6, 7}, {1, 3}), {});
+  EXPECT_TRUE(equal_bits(padded, bare));
 }
 
 TEST(Background, RoundTrip) {

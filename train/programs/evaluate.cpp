@@ -30,13 +30,13 @@ int main(int argc, char** argv) {
   app.add_option("--max-new-tokens", options.max_new_tokens,
                  "length of an answer; 0: that of the longest accepted one")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
+      ->check(CLI::Range(0, 1 << 20).description(""));
   app.add_option("--batch", options.batch, "prompts at a time")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(1, 1 << 20).description(""));
   app.add_option("--text-rows", options.text_rows, "rows of held-out text; 0: all")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 30));
+      ->check(CLI::Range(0, 1 << 30).description(""));
   app.add_flag("--memory-off", memory_off, "score with the memory's addition set to zero");
   app.add_option("--show", show, "print this many questions of each set with the model's answers");
   app.add_option("--json", json_path, "write the scores to this file, too")->type_name("FILE");

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--prompts", file, "file with one prompt a line")->type_name("FILE");
   app.add_option("--max-new-tokens", options.max_new_tokens, "most tokens to add")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(1, 1 << 20).description(""));
   app.add_option("--temperature", options.temperature, "0: greedy")->capture_default_str();
   app.add_option("--top-k", options.top_k, "sample among the k likeliest tokens; 0: all")
       ->capture_default_str();
@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of the sampling")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
   app.add_option("--stop", stop, "token that ends a text besides the end-of-text token");
   slotwise::add_examples(app,
                          "  slotwise-generate --checkpoint out/pretrain/checkpoint --prompt 'where "

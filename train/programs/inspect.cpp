@@ -21,7 +21,7 @@ int main(int argc, char** argv) {
   app.add_option("--text", request.texts, "text whose slots are listed (repeatable)");
   app.add_option("--top", request.top, "slots listed for a token")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(1, 1 << 20).description(""));
   auto* tokens = app.add_option("--logits-for", request.logits_tokens,
                                 "JSON list of token lists of equal length: write their logits")
                      ->type_name("FILE");

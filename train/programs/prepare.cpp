@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   settings.add_to(app, "[data]");
   app.add_option("--seed", request.seed, "seed of every random choice")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
   app.add_flag("--fresh", request.fresh, "make it again although it is there");
   app.add_flag("--quiet", request.quiet, "print errors only");
   slotwise::add_examples(

@@ -1,0 +1,158 @@
+// Impossible settings, usage errors and requests that make no sense are refused
+// (tests/train/bad_input.h).
+#include "tests/train/bad_input.h"
+
+namespace slotwise::testing {
+namespace {
+
+using BadSettings = BadInput;
+
+TEST_F(BadSettings, ImpossibleModels) {
+  settings_refused("memory.top_k=17", {"top_k (17) must not exceed sub_keys (16)"});
+  settings_refused("memory.key_dim=7", {"key_dim must be even", "7"});
+  settings_refused("memory.layers=[3]", {"layer 3 does not exist in a model of 3 layers"});
+  settings_refused("memory.layers=[-1]", {"layer -1 does not exist"});
+  settings_refused("memory.layers=[1,1]", {"`layers` must be ascending without repeats"});
+  settings_refused("memory.layers=1", {"`memory.layers` must be a list of layer numbers"});
+  settings_refused("memory.tables=[[1],[]]", {"every list in `tables` must name a layer"});
+  settings_refused("memory.tables=[[2]]", {"`tables` must list every layer"});
+  settings_refused("memory.sub_keys=0", {"'memory.sub_keys' must be from 1"});
+  settings_refused("memory.sub_keys=50000", {"sub_keys must be at most 46340"});
+  settings_refused("memory.query_norm=layer", {"query_norm must be one of none, rms, batch"});
+  settings_refused("model.num_attention_heads=3", {"hidden_size (16) must be a multiple"});
+  settings_refused("model.num_key_value_heads=3",
+                   {"num_attention_heads (2) must be a multiple of num_key_value_heads (3)"});
+  settings_refused("model.head_dim=5", {"the head size must be even"});
+  settings_refused("model.max_position_embeddings=4", {"the model only 4 positions"});
+}
+
+TEST_F(BadSettings, KeysAndValues) {
+  settings_refused("pretrain.stepz=3",
+                   {"unknown setting pretrain.stepz", "[pretrain] knows", " micro_batch,"});
+  settings_refused("memory.topk=3", {"unknown setting memory.topk"});
+  settings_refused("pretrian.steps=3", {"there is no section [pretrian]"});
+  settings_refused("pretrain.steps=many", {"'pretrain.steps' must be an integer, got \"many\""});
+  settings_refused("pretrain.steps=2.5", {"'pretrain.steps' must be an integer, got 2.5"});
+  settings_refused("pretrain.steps=-3", {"'pretrain.steps' must be from 1", "got -3"});
+  settings_refused("pretrain.steps=99999999999", {"'pretrain.steps' must be from 1"});
+  settings_refused("pretrain.batch=0", {"'pretrain.batch' must be from 1"});
+  settings_refused("pretrain.micro_batch=-1", {"'pretrain.micro_batch' must be from 0"});
+  settings_refused("pretrain.learning_rate=nan", {"'pretrain.learning_rate' must be a finite"});
+  settings_refused("pretrain.learning_rate=inf", {"'pretrain.learning_rate' must be a finite"});
+  settings_refused("pretrain.learning_rate=-1", {"learning_rate must be above 0"});
+  settings_refused("pretrain.beta2=1.0", {"'pretrain.beta2' must be from 0"});
+  settings_refused("pretrain.optimizer=adam", {"'pretrain.optimizer' must be adamw or sgd"});
+  settings_refused("pretrain.schedule=step", {"schedule must be constant, linear or cosine"});
+  settings_refused("memory.gate=1", {"'memory.gate' must be true or false"});
+  settings_refused("evaluate.batch=0", {"'evaluate.batch' must be from 1"});
+  settings_refused("model=3", {"'model.hidden_size' is missing"});
+  settings_refused("pretrain.steps.more=3", {"does not fit"});
+  settings_refused("steps", {"an override is section.key=value, got 'steps'"});
+  settings_refused("=3", {"an override is section.key=value"});
+  settings_refused("pretrain~x=3", {"pretrain~x"});
+}
+
+TEST_F(BadSettings, Sources) {
+  const Words rest = {"--data", data_, "--out", out_};
+  refuses("pretrain", Words{"--preset", "nowhere"} + rest,
+          {"there is no preset 'nowhere'", "biographies"});
+  refuses("pretrain", Words{"--config", folder_ / "none.toml"} + rest,
+          {"cannot read", "none.toml"});
+  const fs::path broken = folder_.write("broken.toml", "[model]\nhidden_size = = 3\n");
+  refuses("pretrain", Words{"--config", broken} + rest, {"broken.toml, line 2"});
+  refuses("pretrain", rest, {"give settings with --preset NAME or --config FILE"});
+  refuses("pretrain", Words{"--preset", "smoke", "--config", broken} + rest, {"--config"}, 2);
+}
+
+TEST_F(BadSettings, Usage) {
+  refuses("pretrain", {"--preset", "smoke"}, {"--data is required"}, 2);
+  refuses("pretrain", world().pretrain(out_) + Words{"--frehs"}, {"--frehs"}, 2);
+  refuses("pretrain", world().pretrain(out_) + Words{"--seed", "-4"}, {"--seed"}, 2);
+  refuses("pretrain", world().pretrain(out_) + Words{"--device", "tpu"},
+          {"--device must be cpu or cuda, got 'tpu'"});
+  refuses("evaluate", {"--checkpoint", checkpoint_, "--data", data_, "--batch", "0"}, {"--batch"},
+          2);
+  refuses("inspect", {"--checkpoint", checkpoint_, "--logits-for", "x"}, {"--out-logits"}, 2);
+}
+
+TEST_F(BadSettings, FinetuningThatDoesNotFit) {
+  const auto refused = [&](const std::string& method, const Words& more, const Words& phrases,
+                           int code = 1) {
+    refuses("finetune", world().finetune(out_, method) + more, phrases, code);
+  };
+  refused("prompting", {}, {"--method must be one of full, lora, smf", "got 'prompting'"});
+  refused("smf", {"--optimizer", "lion"}, {"--optimizer must be adam or sgd", "'lion'"});
+  refused("full", {"--set", "finetune.steps=-5"}, {"'finetune.steps' must be from 1"});
+  refused("full", {"--set", "finetune.facts=0"}, {"'finetune.facts' must be from 1"});
+  refused("full", {"--set", "finetune.append_eos=true"}, {"the tokenizer has none"});
+  Words words = world().finetune(out_, "smf");
+  *std::find(words.begin(), words.end(), "12") = "0";
+  refuses("finetune", words, {"--method smf needs --rows of at least 1"});
+  for (const char* rate : {"nan", "inf", "-1", "0"}) {
+    words = world().finetune(out_, "full");
+    *std::find(words.begin(), words.end(), "0.001") = rate;
+    refuses("finetune", words, {"--learning-rate must be a positive number, got"});
+  }
+  words = world().finetune(out_, "lora");
+  *std::find(words.begin(), words.end(), "2") = "-2";
+  refuses("finetune", words, {"--method lora needs --rank of at least 1"});
+}
+
+TEST_F(BadSettings, MemoryMethodsWithoutAMemory) {
+  run_well("pretrain", world().pretrain(folder_ / "plain") +
+                           Words{"--set", "memory.layers=[]", "--set", "pretrain.steps=1"});
+  TinyWorld plain = world();
+  plain.checkpoint = folder_ / "plain/checkpoint";
+  for (const char* method : {"smf", "tf", "random", "all_rows"}) {
+    refuses("finetune", plain.finetune(out_, method), {"has no memory layer"});
+  }
+  refuses("background",
+          {"--config", plain.settings, "--checkpoint", plain.checkpoint, "--data", data_},
+          {"this one has none"});
+  refuses("inspect", {"--checkpoint", plain.checkpoint, "--text", "where"},
+          {"has no memory layer"});
+  refuses("evaluate", {"--checkpoint", plain.checkpoint, "--data", data_, "--memory-off"},
+          {"has no memory layer"});
+}
+
+using BadRequests = BadInput;
+
+TEST_F(BadRequests, Generation) {
+  const Words model = {"--checkpoint", checkpoint_};
+  refuses("generate", model, {"nothing to continue"});
+  refuses("generate", model + Words{"--prompts", folder_ / "none.txt"}, {"cannot read"});
+  refuses("generate", model + Words{"--prompt", "\xff"}, {"UTF-8"});
+  refuses("generate", model + Words{"--prompt", "qwertyuiop"}, {"qwertyuiop"});
+  refuses("generate", model + Words{"--prompt", "where", "--max-new-tokens", "100"},
+          {"do not fit into the model's 32 positions"});
+  refuses("generate",
+          model + Words{"--prompt", "where", "--max-new-tokens", "2", "--temperature", "nan"},
+          {"temperature"});
+  refuses("generate", model + Words{"--prompt", "where", "--max-new-tokens", "2", "--top-p", "1.5"},
+          {"top-p"});
+  refuses("generate", model + Words{"--prompt", "where", "--stop", "qwertyuiop"},
+          {"is not a token of this model"});
+}
+
+TEST_F(BadRequests, Logits) {
+  const fs::path tokens = folder_ / "tokens.json";
+  const Words command = {"--checkpoint", checkpoint_,    "--logits-for",
+                         tokens,         "--out-logits", folder_ / "logits.safetensors"};
+  refuses("inspect", command, {"cannot read", "tokens.json"});
+  const std::pair<const char*, const char*> files[] = {{"[[1, 2], [3]]", "lists of equal length"},
+                                                       {"[]", "expected a list of lists"},
+                                                       {"{}", "expected a list of lists"},
+                                                       {"[[1, 99999]]", "99999 is no token"},
+                                                       {"[[1, -1]]", "-1 is no token"},
+                                                       {"[[1, 2.5]]", "2.5 is no token"},
+                                                       {"[[1, 2", "broken JSON"}};
+  for (const auto& [text, phrase] : files) {
+    overwrite(tokens, text);
+    refuses("inspect", command, {phrase});
+  }
+  overwrite(tokens, json(std::vector<std::vector<int>>(1, std::vector<int>(33, 1))).dump());
+  refuses("inspect", command, {"33 tokens are more than the model's 32 positions"});
+}
+
+}  // namespace
+}  // namespace slotwise::testing
