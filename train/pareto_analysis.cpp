@@ -23,7 +23,7 @@ std::optional<double> mean_or_nothing(const std::vector<double>& values) {
 void summarise(const std::vector<const FinetuneRun*>& seeds, double matched_target,
                MethodSummary& out) {
   using Values = std::vector<std::optional<double>>;
-  Values reached, step, target, drop_matched, drop_end, rise_matched, rise_end;
+  Values reached, step, target, learned, drop_matched, drop_end, rise_matched, rise_end;
   for (const FinetuneRun* run : seeds) {
     const Trajectory& checkpoints = run->checkpoints;
     const std::size_t end = checkpoints.size() - 1;
@@ -36,15 +36,18 @@ void summarise(const std::vector<const FinetuneRun*>& seeds, double matched_targ
     drop_end.push_back(relative_drop(checkpoints, end, Half::reporting));
     rise_end.push_back(rise(end));
     step.emplace_back();
+    learned.emplace_back();
     drop_matched.emplace_back();
     rise_matched.emplace_back();
     if (!matched) continue;
     step.back() = static_cast<double>(checkpoints[*matched].step);
+    learned.back() = checkpoints[*matched].target.of(Half::reporting);
     drop_matched.back() = relative_drop(checkpoints, *matched, Half::reporting);
     rise_matched.back() = rise(*matched);
   }
   out.reached = statistic(reached);
   out.step_at_matched = statistic(step);
+  out.target_at_matched = statistic(learned);
   out.target_at_end = statistic(target);
   out.drop_at_matched = statistic(drop_matched);
   out.drop_at_end = statistic(drop_end);

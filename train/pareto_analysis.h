@@ -79,6 +79,7 @@ struct MethodSummary {
   std::vector<SettingScore> scores;  // of every setting, choosing half
   Statistic reached;                 // 1 or 0
   Statistic step_at_matched;
+  Statistic target_at_matched;  // what was learned there: at least the target, often more
   Statistic target_at_end;
   Statistic drop_at_matched, drop_at_end;            // relative, of the held-out accuracy
   Statistic text_rise_at_matched, text_rise_at_end;  // nats a token

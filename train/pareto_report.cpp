@@ -116,8 +116,8 @@ class Report {
       const MethodSummary& summary = analysis_.methods[m];
       rows += row(
           {method_cell(m), chosen_label(m), reached_text(summary.reached),
-           spread_text(summary.step_at_matched, 1, 0), percent(summary.drop_at_matched),
-           per_seed_text(summary.drop_at_matched, 100, 1),
+           spread_text(summary.step_at_matched, 1, 0), percent(summary.target_at_matched),
+           percent(summary.drop_at_matched), per_seed_text(summary.drop_at_matched, 100, 1),
            spread_text(summary.text_rise_at_matched, 1, 3), percent(summary.drop_minus_reference),
            per_seed_text(summary.drop_minus_reference, 100, 1)},
           "td");
@@ -133,8 +133,8 @@ class Report {
         "that of {} with the same pretrained model, in percentage points. This takes out what "
         "differs between the pretrained models of the seeds.</p>\n",
         100 * plan_.matched_target, figure("matched", "Old knowledge lost at matched learning"),
-        row({"method", "setting", "seeds that<br>reached", "at step", "old lost, %", "each seed",
-             "text loss rise,<br>nats a token",
+        row({"method", "setting", "seeds that<br>reached", "at step", "new answered there, %",
+             "old lost, %", "each seed", "text loss rise,<br>nats a token",
              fmt::format("minus {},<br>points", kReferenceMethod), "each seed"},
             "th"),
         rows, kReferenceMethod);
