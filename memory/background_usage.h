@@ -15,7 +15,7 @@ namespace slotwise {
 struct BackgroundUsage {
   std::vector<TableBackground> tables;
   std::int64_t batch_rows = 0;    // sequences a batch
-  std::int64_t batch_length = 0;  // tokens of the longest
+  std::int64_t batch_length = 0;  // most tokens a row may have
   std::string tokenizer_hash;
   std::string lookup_hash;
   std::string source;  // which data and seed the batches came from, as the maker describes it

@@ -1,6 +1,7 @@
 // A checkpoint folder reads like a Hugging Face Llama folder (config.json, model.safetensors,
 // tokenizer.json), with our own state beside it (optimizer.safetensors, trainer.json,
-// background.safetensors) and SHA256SUMS over all of it. It is written aside, flushed and exchanged
+// background.safetensors) and SHA256SUMS over all but the background, which is written later and
+// carries its own digest. The folder is written aside, flushed and exchanged
 // with the old one in one rename.
 #pragma once
 
@@ -50,7 +51,7 @@ nlohmann::json read_trainer_json(const std::filesystem::path& folder);
 std::filesystem::path existing_checkpoint(const std::filesystem::path& folder);
 bool checkpoint_exists(const std::filesystem::path& folder);
 
-// SHA256SUMS of a folder: written over all its files, or compared.
+// SHA256SUMS of a folder: written over its files but the background, or compared.
 void write_checksums(const std::filesystem::path& folder);
 void verify_checksums(const std::filesystem::path& folder);
 
