@@ -68,6 +68,20 @@ struct MemoryPool::State {
     return block;
   }
 
+  // "memory values 12.00 MiB, gradients 8.00 MiB": the three that hold most, for a message.
+  std::string largest_users() {
+    std::string out = "nothing";
+    std::vector<std::pair<std::size_t, std::string_view>> users;
+    for (const auto& [name, entry] : usage) users.emplace_back(entry.live, name);
+    std::sort(users.rbegin(), users.rend());
+    constexpr std::size_t kMost = 3;
+    for (std::size_t i = 0; i < std::min(kMost, users.size()) && users[i].first > 0; ++i) {
+      out = fmt::format("{}{} {}", i == 0 ? "" : out + ", ", users[i].second,
+                        megabytes(users[i].first));
+    }
+    return out;
+  }
+
   PoolReport make_report() {
     freeze_peak();
     PoolReport report;
@@ -120,8 +134,11 @@ void* MemoryPool::borrow(std::size_t bytes, const char* name) {
   const std::lock_guard lock(state_->mutex);
   void* block = state_->take(size);
   if (block == nullptr) {
-    fail("[memory] out of memory: {} for '{}' do not fit on {} beside:\n{}", megabytes(size), name,
-         name_of(state_->device.type), state_->make_report().table());
+    fail(
+        "out of memory: {} for '{}' do not fit on {} beside {} in use ({}); use a smaller model or "
+        "batch",
+        megabytes(size), name, name_of(state_->device.type), megabytes(state_->live),
+        state_->largest_users());
   }
   State::Usage& entry = state_->usage[name];
   entry.live += size;

@@ -30,7 +30,7 @@ class MemoryPool {
  public:
   static MemoryPool& of(Device device);
 
-  // Throws Error with the allocation table when the device is out of memory. 64-byte aligned.
+  // Throws Error naming the largest users when the device is out of memory. 64-byte aligned.
   // `name` must outlive the pool (a string literal).
   void* borrow(std::size_t bytes, const char* name);
   void give_back(void* block, std::size_t bytes, const char* name) noexcept;

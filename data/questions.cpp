@@ -53,15 +53,4 @@ std::vector<Question> read_questions(const std::filesystem::path& path) {
   return questions;
 }
 
-std::vector<Question> questions_of_half(const std::vector<Question>& questions, int half) {
-  std::vector<Question> out;
-  for (const Question& question : questions) {
-    if (!question.half)
-      user_error("question {} belongs to no half: it needs \"half\": 0 or 1", question.id);
-    if (*question.half == half) out.push_back(question);
-  }
-  if (out.empty()) user_error("no question belongs to half {}", half);
-  return out;
-}
-
 }  // namespace slotwise

@@ -25,7 +25,4 @@ struct Question {
 // At least one question; every row has a text and at least one answer.
 std::vector<Question> read_questions(const std::filesystem::path& path);
 
-// Those of one half (0 or 1). A UserError where a row has no half, or the half is empty.
-std::vector<Question> questions_of_half(const std::vector<Question>& questions, int half);
-
 }  // namespace slotwise

@@ -25,7 +25,8 @@ Variable ParameterRegistry::create(const std::string& name, const Shape& shape, 
                                    Init init) {
   SLOTWISE_CHECK(find(name) == nullptr, "[parameters] '{}' exists already", name);
   const char* label = kind == ParameterKind::values ? "memory values" : "parameters";
-  const Tensor value = initial_value(shape, init, Random(seed_, "weights/" + name), label);
+  const Tensor value = seed_ ? initial_value(shape, init, Random(*seed_, "weights/" + name), label)
+                             : Tensor::empty(shape, DType::f32, device_, label);
   Variable variable(value.to(device_, label), kind != ParameterKind::buffer);
   parameters_.push_back({name, kind, variable});
   return variable;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +40,9 @@ struct Parameter {
 
 class ParameterRegistry {
  public:
-  ParameterRegistry(std::uint64_t seed, Device device) : seed_(seed), device_(device) {}
+  // Without a seed no initial values are drawn: for a model whose values a file fills.
+  ParameterRegistry(std::optional<std::uint64_t> seed, Device device)
+      : seed_(seed), device_(device) {}
 
   // Makes and initialises a parameter. Names must be new.
   Variable create(const std::string& name, const Shape& shape, ParameterKind kind, Init init);
@@ -50,7 +53,7 @@ class ParameterRegistry {
   Device device() const { return device_; }
 
  private:
-  std::uint64_t seed_;
+  std::optional<std::uint64_t> seed_;
   Device device_;
   std::vector<Parameter> parameters_;
 };

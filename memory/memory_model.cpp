@@ -4,7 +4,8 @@
 
 namespace slotwise {
 
-MemoryModel::MemoryModel(const ModelConfig& config, std::uint64_t seed, Device device)
+MemoryModel::MemoryModel(const ModelConfig& config, std::optional<std::uint64_t> seed,
+                         Device device)
     : config_(config), registry_(seed, device), hooks_(std::make_shared<MemoryHooks>()) {
   check(config.decoder);
   check(config.memory, config.decoder.num_hidden_layers);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "layers/decoder.h"
 #include "memory/memory_config.h"
@@ -17,7 +18,8 @@ struct ModelConfig {
 
 class MemoryModel {
  public:
-  MemoryModel(const ModelConfig& config, std::uint64_t seed, Device device);
+  // Without a seed the weights hold no values yet: a file fills them.
+  MemoryModel(const ModelConfig& config, std::optional<std::uint64_t> seed, Device device);
   MemoryModel(const MemoryModel&) = delete;
   MemoryModel& operator=(const MemoryModel&) = delete;
 

@@ -26,5 +26,27 @@ done
 
 slotwise_install_packages
 slotwise_build "$build" "${configure[@]}" -- all
+tests=$build/bin/slotwise_tests
+matching=$("$tests" --gtest_filter="$filter" --gtest_list_tests | grep -c '^  ' || true)
+if [ "$matching" -eq 0 ]; then
+  echo "no test matches --filter '$filter'; $tests --gtest_list_tests lists them" >&2
+  exit 1
+fi
 echo "== testing"
-exec "$build/bin/slotwise_tests" --gtest_brief=1 --gtest_filter="$filter"
+report=$build/tests.xml
+rm -f "$report"
+touch "$report"
+status=0
+"$tests" --gtest_brief=1 --gtest_filter="$filter" --gtest_output="xml:$report" || status=$?
+# A skipped test has proved nothing: it is said which.
+skipped=$(sed -n 's/.*<testcase name="\([^"]*\)".* result="skipped".* classname="\([^"]*\)".*/  \2.\1/p' "$report")
+if [ -n "$skipped" ]; then
+  echo "== skipped:"
+  echo "$skipped"
+fi
+# No report: the tests died on the way, and gtest has said where.
+if read -r all failed < <(sed -n 's/^<testsuites tests="\([0-9]*\)" failures="\([0-9]*\)".*/\1 \2/p' "$report"); then
+  left_out=$(grep -c . <<<"$skipped" || true)
+  echo "$((all - failed - left_out)) passed, $failed failed, $left_out skipped"
+fi
+exit "$status"

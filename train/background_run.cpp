@@ -9,6 +9,7 @@
 #include "train/interrupt.h"
 #include "train/model_batch.h"
 #include "train/progress.h"
+#include "train/run_lock.h"
 
 namespace slotwise {
 namespace {
@@ -30,6 +31,14 @@ BatchShape read_shape(const Options& options) {
   return shape;
 }
 
+// The run that may still be writing the checkpoint, where it lies in one.
+std::filesystem::path lock_folder(const std::filesystem::path& checkpoint) {
+  const std::filesystem::path folder = existing_checkpoint(checkpoint);
+  const std::filesystem::path run =
+      std::filesystem::absolute(folder / "").parent_path().parent_path();
+  return std::filesystem::exists(run / "run.json") ? run : folder;
+}
+
 bool up_to_date(const std::filesystem::path& path, const BatchShape& shape,
                 const std::string& source, const Checkpoint& checkpoint) {
   if (!std::filesystem::exists(path)) return false;
@@ -44,6 +53,7 @@ bool up_to_date(const std::filesystem::path& path, const BatchShape& shape,
 RunEnd measure_background(const BackgroundRequest& request) {
   const BatchShape shape = read_shape(request.options);
   const Dataset dataset(request.data);
+  const RunLock lock(lock_folder(request.checkpoint));
   const Checkpoint checkpoint = load_checkpoint(request.checkpoint, request.device);
   if (checkpoint.tokenizer->hash() != dataset.manifest().tokenizer_hash) {
     user_error("{} was made with another tokenizer than the checkpoint {}", request.data.string(),

@@ -105,22 +105,23 @@ fs::path existing_checkpoint(const fs::path& folder) {
       fs::exists(inside / "config.json") ? "; give " + inside.string() + " instead" : "");
 }
 
-void expect_finite_weights(const MemoryModel& model) {
+void expect_finite_weights(const MemoryModel& model, std::int64_t step) {
   for (const Parameter& parameter : model.parameters().all()) {
     const Tensor host = parameter.variable.value().to(Device{});
     const auto values = host.span<float>();
-    if (std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
-      continue;
+    const auto wrong =
+        std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+    if (wrong == values.end()) continue;
     user_error(
-        "the run diverged: '{}' holds values that are not finite; no checkpoint was written over; "
-        "take a lower learning rate and another --out",
-        parameter.name);
+        "the run diverged: after step {} '{}' holds {}; no checkpoint was written over; take a "
+        "lower learning rate and another --out",
+        step, parameter.name, std::isnan(*wrong) ? "nan" : "infinity");
   }
 }
 
 void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tokenizer& tokenizer,
                      const CheckpointState& state, const fs::path& keep_from) {
-  expect_finite_weights(model);
+  expect_finite_weights(model, state.step);
   const fs::path fresh = folder.string() + ".tmp";
   try {
     fs::remove_all(fresh);
@@ -180,7 +181,7 @@ Checkpoint load_checkpoint(const fs::path& folder, Device device) {
   }
   const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
   check_sizes(config, file);
-  out.model = std::make_unique<MemoryModel>(config, 0, device);
+  out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
   load_tensors(file, model_tensors(*out.model));
   return out;
 }

@@ -21,6 +21,7 @@ struct CheckpointState {
   std::vector<NamedTensor> optimizer;  // empty: the file is left out
   std::string trainer_json;            // empty: the file is left out
   std::vector<NamedTensor> adapters;   // LoRA parameters, empty: left out
+  std::int64_t step = 0;               // for the message when the weights are not finite
 };
 
 // `keep_from`: a folder whose background.safetensors comes along when it has one; empty: none.
@@ -41,9 +42,9 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder, Device device);
 // Fills `tensors` (by name) from a file of a checkpoint; every name must be there with its shape.
 void load_tensors(const TensorFile& file, const std::vector<NamedTensor>& tensors);
 
-// UserError naming a tensor that holds NaN or infinity. save_checkpoint() asks this first: a model
-// that diverged never replaces a good one.
-void expect_finite_weights(const MemoryModel& model);
+// UserError naming the step and a tensor that holds NaN or infinity. save_checkpoint() asks this
+// first: a model that diverged never replaces a good one.
+void expect_finite_weights(const MemoryModel& model, std::int64_t step);
 
 // trainer.json; a null value where the checkpoint has none.
 nlohmann::json read_trainer_json(const std::filesystem::path& folder);

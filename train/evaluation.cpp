@@ -1,5 +1,7 @@
 #include "train/evaluation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -103,7 +105,17 @@ void Evaluator::set_text(const TokenShard& shard) {
 }
 
 void Evaluator::add_dataset(const Dataset& dataset) {
-  for (const auto& [role, file] : dataset.manifest().questions) {
+  const auto& sets = dataset.manifest().questions;
+  for (const std::string& role : options_.questions) {
+    if (sets.contains(role)) continue;
+    std::vector<std::string> known;
+    for (const auto& [name, file] : sets) known.push_back(name);
+    user_error("evaluate.questions: there is no set '{}' in the data; it has {}", role,
+               known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+  }
+  for (const auto& [role, file] : sets) {
+    const auto& wanted = options_.questions;
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), role) == wanted.end()) continue;
     add_questions(role, read_questions(dataset.questions_path(role)));
   }
   if (!dataset.manifest().heldout_text.empty()) set_text(dataset.heldout_text());

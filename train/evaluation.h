@@ -30,9 +30,10 @@ struct QuestionSet {
 
 struct EvaluationOptions {
   std::int64_t batch = 256;
-  std::int64_t max_new_tokens = 0;  // 0: as many as the longest accepted answer has
-  std::int64_t text_rows = 0;       // rows of held-out text; 0: all
-  std::int64_t text_window = 256;   // longer sequences are cut into windows of this many tokens
+  std::int64_t max_new_tokens = 0;     // 0: as many as the longest accepted answer has
+  std::int64_t text_rows = 0;          // rows of held-out text; 0: all
+  std::vector<std::string> questions;  // sets of a dataset to ask; empty: all
+  std::int64_t text_window = 256;      // longer sequences are cut into windows of this many tokens
 };
 
 class Evaluator {
@@ -43,7 +44,8 @@ class Evaluator {
   // UserError where a prompt with its answer is longer than the model's positions.
   void add_questions(const std::string& role, const std::vector<Question>& questions);
   void set_text(const TokenShard& shard);
-  // All question sets and the held-out text of a dataset.
+  // The question sets of a dataset, those of the options or all, and its held-out text. UserError
+  // where it has no such set.
   void add_dataset(const Dataset& dataset);
 
   struct Result {

@@ -1,17 +1,44 @@
 #include "train/evaluation_options.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
-namespace slotwise {
+#include "core/error.h"
 
-EvaluationOptions read_evaluation_options(const Options& options) {
+namespace slotwise {
+namespace {
+
+// The report reads the roles, after hours of runs: a misspelt one is found before them.
+void check_role(const Options& options, const char* key, const DatasetManifest& dataset) {
+  const std::string role = options.text(std::string("evaluate.") + key, "");
+  if (role.empty() || dataset.questions.empty() || dataset.questions.contains(role)) return;
+  std::string known;
+  for (const auto& [each, file] : dataset.questions) known += (known.empty() ? "" : ", ") + each;
+  user_error("evaluate.{} must name a set of questions of the dataset ({}), got '{}'", key, known,
+             role);
+}
+
+}  // namespace
+
+EvaluationOptions read_evaluation_options(const Options& options, const DatasetManifest& dataset) {
   EvaluationOptions out;
   out.batch = options.count("evaluate.batch", 1, out.batch);
   out.max_new_tokens = options.count("evaluate.max_new_tokens", 0, out.max_new_tokens);
   out.text_rows = options.count("evaluate.text_rows", 0, out.text_rows);
   out.text_window = options.count("evaluate.text_window", 1, out.text_window);
-  options.tree("evaluate.target");  // read by the report
-  options.tree("evaluate.heldout");
+  const nlohmann::json& questions = options.tree("evaluate.questions");
+  if (!questions.is_null()) {
+    const bool names =
+        questions.is_array() && std::all_of(questions.begin(), questions.end(),
+                                            [](auto& each) { return each.is_string(); });
+    if (!names || questions.empty()) {
+      user_error("evaluate.questions must be a list of names of question sets, got {}",
+                 questions.dump());
+    }
+    out.questions = questions.get<std::vector<std::string>>();
+  }
+  check_role(options, "target", dataset);
+  check_role(options, "heldout", dataset);
   options.refuse_unread("evaluate");
   return out;
 }
@@ -19,6 +46,7 @@ EvaluationOptions read_evaluation_options(const Options& options) {
 nlohmann::json evaluation_json(const EvaluationOptions& options) {
   return {{"batch", options.batch},
           {"max_new_tokens", options.max_new_tokens},
+          {"questions", options.questions},
           {"text_rows", options.text_rows},
           {"text_window", options.text_window}};
 }

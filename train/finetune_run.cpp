@@ -14,6 +14,7 @@
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
 #include "train/progress.h"
+#include "train/run_lock.h"
 
 namespace slotwise {
 namespace {
@@ -26,7 +27,7 @@ class Finetuning {
       : request_(request),
         settings_(read_finetune_settings(request)),
         dataset_(request.data),
-        evaluation_(read_evaluation_options(request.options)),
+        evaluation_(read_evaluation_options(request.options, dataset_.manifest())),
         base_(load_checkpoint(request.checkpoint, request.device)) {
     if (base_.tokenizer->hash() != dataset_.manifest().tokenizer_hash) {
       user_error(
@@ -37,7 +38,7 @@ class Finetuning {
   }
 
   RunEnd run() {
-    if (folder_.finished()) {
+    if (folder_.finished(request_.keep_checkpoint)) {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
@@ -86,10 +87,10 @@ class Finetuning {
     return {{"program", "finetune"},
             {"background", ranked ? sha256_of_file(background) : ""},
             {"method", request_.method},
-            {"row_optimizer", request_.row_optimizer},
+            {"row_optimizer", row_optimizer_name(request_)},
             {"learning_rate", request_.learning_rate},
-            {"rows", request_.rows},
-            {"rank", request_.rank},
+            {"rows", request_.rows.value_or(0)},
+            {"rank", request_.rank.value_or(0)},
             {"seed", request_.seed},
             {"model", sha256_of_file(base_.folder / "model.safetensors")},
             {"data", dataset_.fingerprint()},
@@ -156,7 +157,7 @@ class Finetuning {
   }
 
   void save(bool with_state) {
-    CheckpointState state;
+    CheckpointState state{.step = step_};
     if (with_state) {
       state.optimizer = method_->optimizer_state();
       state.adapters = method_->adapters();
@@ -172,24 +173,22 @@ class Finetuning {
 
   void finish() {
     method_->finish();
-    expect_finite_weights(*base_.model);
-    if (request_.keep_checkpoint) {
-      save(false);
-    } else {
-      std::filesystem::remove_all(folder_.checkpoint());
-    }
-    folder_.write_result({{"finished", true},
-                          {"seconds", seconds_},
-                          {"steps", settings_.steps},
-                          {"method", request_.method},
-                          {"optimizer", settings_.optimizer_name},
-                          {"learning_rate", request_.learning_rate},
-                          {"rows", request_.rows},
-                          {"rank", request_.rank},
-                          {"seed", request_.seed},
-                          {"trainable_per_batch", trainable_},
-                          {"rows_touched", method_->rows_touched()},
-                          {"evaluations", evaluations_}});
+    expect_finite_weights(*base_.model, step_);
+    std::function<void()> save_model;
+    if (request_.keep_checkpoint) save_model = [this] { save(false); };
+    folder_.finish({{"finished", true},
+                    {"seconds", seconds_},
+                    {"steps", settings_.steps},
+                    {"method", request_.method},
+                    {"optimizer", settings_.optimizer_name},
+                    {"learning_rate", request_.learning_rate},
+                    {"rows", request_.rows.value_or(0)},
+                    {"rank", request_.rank.value_or(0)},
+                    {"seed", request_.seed},
+                    {"trainable_per_batch", trainable_},
+                    {"rows_touched", method_->rows_touched()},
+                    {"evaluations", evaluations_}},
+                   save_model);
     if (request_.run.memory_report) {
       fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
     }
@@ -211,6 +210,8 @@ class Finetuning {
 }  // namespace
 
 RunEnd finetune(const FinetuneRequest& request) {
+  refuse_out_among_inputs(request.run.out, {request.data, request.checkpoint});
+  const RunLock lock(request.run.out);
   return Finetuning(request).run();
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "core/dtype.h"
 #include "train/options.h"
@@ -20,10 +21,12 @@ struct FinetuneRequest {
   std::filesystem::path checkpoint;
   std::filesystem::path data;
   std::string method;
-  std::string row_optimizer = "adam";  // or "sgd": smf, tf, random, all_rows
   double learning_rate = 0.0;
-  std::int64_t rows = 0;  // t; smf, tf, random
-  std::int64_t rank = 0;  // lora
+  // What only some methods have; given to another one it is an error.
+  std::optional<std::string> row_optimizer;  // adam (also when absent) or sgd: smf, tf, random,
+                                             // all_rows
+  std::optional<std::int64_t> rows;          // t: smf, tf, random
+  std::optional<std::int64_t> rank;          // lora
   std::uint64_t seed = 0;
   bool keep_checkpoint = true;  // write the finished model
   Device device;

@@ -16,6 +16,23 @@ bool is_sparse(const std::string& method) {
   return method != "full" && method != "lora";
 }
 
+bool selects_rows(const std::string& method) {
+  return is_sparse(method) && method != "all_rows";
+}
+
+// An option that would change nothing is more likely a slip than a wish.
+void refuse_unused(const FinetuneRequest& request) {
+  const auto refuse = [&](const char* option, const char* owners) {
+    user_error("--method {} does not use {}: it belongs to {}; leave it out", request.method,
+               option, owners);
+  };
+  if (request.rows && !selects_rows(request.method)) refuse("--rows", "smf, tf and random");
+  if (request.rank && request.method != "lora") refuse("--rank", "lora");
+  if (request.row_optimizer && !is_sparse(request.method)) {
+    refuse("--optimizer", "smf, tf, random and all_rows (elsewhere: finetune.optimizer)");
+  }
+}
+
 void check_request(const FinetuneRequest& request) {
   const std::string& method = request.method;
   if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
@@ -24,17 +41,35 @@ void check_request(const FinetuneRequest& request) {
   if (!(request.learning_rate > 0) || !std::isfinite(request.learning_rate)) {
     user_error("--learning-rate must be a positive number, got {}", request.learning_rate);
   }
-  if (method == "lora" && request.rank < 1) {
-    user_error("--method lora needs --rank of at least 1, got {}", request.rank);
+  refuse_unused(request);
+  const std::int64_t rank = request.rank.value_or(0), rows = request.rows.value_or(0);
+  if (method == "lora" && rank < 1) {
+    user_error("--method lora needs --rank of at least 1, got {}", rank);
   }
-  if (is_sparse(method) && method != "all_rows" && request.rows < 1) {
-    user_error("--method {} needs --rows of at least 1 (the paper's t), got {}", method,
-               request.rows);
+  if (selects_rows(method) && rows < 1) {
+    user_error("--method {} needs --rows of at least 1 (the paper's t), got {}", method, rows);
   }
-  if (is_sparse(method) && request.row_optimizer != "adam" && request.row_optimizer != "sgd") {
-    user_error("--optimizer must be adam or sgd for --method {}, got '{}'", method,
-               request.row_optimizer);
+  const std::string optimizer = row_optimizer_name(request);
+  if (optimizer != "adam" && optimizer != "sgd") {
+    user_error("--optimizer must be adam or sgd for --method {}, got '{}'", method, optimizer);
   }
+}
+
+void check_rank(std::int64_t rank, const std::vector<Linear>& linears) {
+  for (const Linear& linear : linears) {
+    const Tensor& weight = linear.weight().value();
+    const std::int64_t most = std::min(weight.size(0), weight.size(1));
+    if (rank <= most) continue;
+    user_error("--rank {} is more than {} has ({} x {}, so at most {}); lower it", rank,
+               linear.name(), weight.size(0), weight.size(1), most);
+  }
+}
+
+void check_rows(const FinetuneRequest& request, const MemoryModel& model) {
+  const std::int64_t slots = model.config().memory.slots();
+  if (!request.rows || *request.rows <= slots) return;
+  user_error("--rows {} is more than the memory's {} slots; lower it, or use --method all_rows",
+             *request.rows, slots);
 }
 
 std::shared_ptr<const SlotSelector> make_selector(const FinetuneRequest& request,
@@ -66,6 +101,10 @@ std::unique_ptr<RowOptimizer> default_row_adam() {
 
 }  // namespace
 
+std::string row_optimizer_name(const FinetuneRequest& request) {
+  return request.row_optimizer.value_or("adam");
+}
+
 FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   check_request(request);
   const Options& options = request.options;
@@ -76,7 +115,7 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   s.checkpoint_every = options.count("finetune.checkpoint_every", 0, 0);
   s.micro_batch = options.count("finetune.micro_batch", 0, 0);
   s.optimizer = read_optimizer_settings(options, "finetune");
-  s.optimizer_name = is_sparse(request.method) ? request.row_optimizer : s.optimizer.name;
+  s.optimizer_name = is_sparse(request.method) ? row_optimizer_name(request) : s.optimizer.name;
   s.schedule = read_schedule(options, "finetune", s.steps);
   s.stream.seed = request.seed;
   s.stream.facts_per_batch = static_cast<int>(options.count("finetune.facts", 1, 4));
@@ -108,15 +147,19 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
         request.method, checkpoint.string());
   }
   if (request.method == "lora") {
+    const std::int64_t rank = *request.rank;
+    check_rank(rank, settings.lora_attention_only ? model.decoder().attention_linears()
+                                                  : model.decoder().linears());
     const double alpha =
-        settings.lora_alpha > 0 ? settings.lora_alpha : 2.0 * static_cast<double>(request.rank);
-    return lora(model, {dense, request.rank, alpha, settings.lora_attention_only, request.seed});
+        settings.lora_alpha > 0 ? settings.lora_alpha : 2.0 * static_cast<double>(rank);
+    return lora(model, {dense, rank, alpha, settings.lora_attention_only, request.seed});
   }
+  check_rows(request, model);
   return sparse_memory_finetuning(
       model,
       {.selector = make_selector(request, model, checkpoint, tokenizer),
-       .make_row_optimizer = request.row_optimizer == "sgd" ? make_row_sgd : default_row_adam,
-       .rows = request.rows,
+       .make_row_optimizer = row_optimizer_name(request) == "sgd" ? make_row_sgd : default_row_adam,
+       .rows = request.rows.value_or(0),
        .micro_batch = settings.micro_batch,
        .clip = settings.row_clip});
 }

@@ -21,6 +21,9 @@ struct FinetuneSettings {
   bool lora_attention_only = false;
 };
 
+// "adam" or "sgd".
+std::string row_optimizer_name(const FinetuneRequest& request);
+
 // UserError where the method and its options do not fit.
 FinetuneSettings read_finetune_settings(const FinetuneRequest& request);
 

@@ -11,6 +11,9 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double kMostStd = 1e6;         // of initial values
+constexpr double kLeastEpsilon = 1e-30;  // below, a zero vector has no norm
+
 template <class Enum>
 struct Word {
   Enum value;
@@ -73,10 +76,10 @@ MemoryConfig memory_from(const Options& options) {
   memory.query_norm = parse(kQueryNorms, "query_norm", options.text("memory.query_norm", "rms"));
   memory.key_norm = parse(kKeyNorms, "key_norm", options.text("memory.key_norm", "none"));
   memory.norm_gain = options.flag("memory.norm_gain", memory.norm_gain);
-  memory.norm_eps = options.number("memory.norm_eps", memory.norm_eps);
+  memory.norm_eps = options.number_within("memory.norm_eps", kLeastEpsilon, 1.0, memory.norm_eps);
   memory.mode = parse(kModes, "mode", options.text("memory.mode", "replace"));
-  memory.value_std = options.number("memory.value_std", memory.value_std);
-  memory.key_std = options.number("memory.key_std", memory.key_std);
+  memory.value_std = options.number_within("memory.value_std", 0.0, kMostStd, memory.value_std);
+  memory.key_std = options.number_within("memory.key_std", 0.0, kMostStd, memory.key_std);
   memory.alpha = options.number("memory.alpha", memory.alpha);
   options.refuse_unread("memory");
   return memory;
@@ -153,7 +156,7 @@ ModelConfig model_config_from(const Options& options, std::int64_t vocabulary_si
   d.rope_theta = options.number("model.rope_theta", d.rope_theta);
   d.tie_word_embeddings = options.flag("model.tie_word_embeddings", d.tie_word_embeddings);
   d.qk_norm = options.flag("model.qk_norm", d.qk_norm);
-  d.embedding_std = options.number("model.embedding_std", d.embedding_std);
+  d.embedding_std = options.number_within("model.embedding_std", 0.0, kMostStd, d.embedding_std);
   options.refuse_unread("model");
   try {
     config.memory = memory_from(options);

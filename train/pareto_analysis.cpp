@@ -27,23 +27,20 @@ void summarise(const std::vector<const FinetuneRun*>& seeds, double matched_targ
   for (const FinetuneRun* run : seeds) {
     const Trajectory& checkpoints = run->checkpoints;
     const std::size_t end = checkpoints.size() - 1;
-    const auto rise = [&](std::size_t i) {
-      return checkpoints[i].text_loss - checkpoints.front().text_loss;
-    };
-    const auto matched = first_reaching(checkpoints, Half::reporting, matched_target);
+    const auto matched = matched_point(checkpoints, Half::reporting, matched_target);
     reached.push_back(matched ? 1.0 : 0.0);
     target.push_back(checkpoints[end].target.of(Half::reporting));
     drop_end.push_back(relative_drop(checkpoints, end, Half::reporting));
-    rise_end.push_back(rise(end));
+    rise_end.push_back(text_rise(checkpoints, end));
     step.emplace_back();
     learned.emplace_back();
     drop_matched.emplace_back();
     rise_matched.emplace_back();
     if (!matched) continue;
-    step.back() = static_cast<double>(checkpoints[*matched].step);
-    learned.back() = checkpoints[*matched].target.of(Half::reporting);
-    drop_matched.back() = relative_drop(checkpoints, *matched, Half::reporting);
-    rise_matched.back() = rise(*matched);
+    step.back() = matched->step;
+    learned.back() = matched->target;
+    drop_matched.back() = matched->drop;
+    rise_matched.back() = matched->text_rise;
   }
   out.reached = statistic(reached);
   out.step_at_matched = statistic(step);
@@ -88,36 +85,51 @@ Statistic statistic(std::vector<std::optional<double>> per_seed) {
   return out;
 }
 
-std::optional<std::size_t> first_reaching(const Trajectory& run, Half half, double target) {
-  for (std::size_t i = 0; i < run.size(); ++i) {
-    if (run[i].target.of(half) >= target) return i;
-  }
-  return std::nullopt;
-}
-
 std::optional<double> relative_drop(const Trajectory& run, std::size_t checkpoint, Half half) {
   const double before = run.front().heldout.of(half);
   if (before <= 0) return std::nullopt;
   return (before - run[checkpoint].heldout.of(half)) / before;
 }
 
+double text_rise(const Trajectory& run, std::size_t checkpoint) {
+  return run[checkpoint].text_loss - run.front().text_loss;
+}
+
+std::optional<MatchedPoint> matched_point(const Trajectory& run, Half half, double target) {
+  const auto first = std::find_if(run.begin(), run.end(), [&](const Checkpoint& checkpoint) {
+    return checkpoint.target.of(half) >= target;
+  });
+  if (first == run.end()) return std::nullopt;
+  const auto now = static_cast<std::size_t>(first - run.begin());
+  const auto at = [&](std::size_t i) {
+    return MatchedPoint{static_cast<double>(run[i].step), run[i].target.of(half),
+                        relative_drop(run, i, half), text_rise(run, i)};
+  };
+  if (now == 0) return at(0);
+  const MatchedPoint below = at(now - 1), above = at(now);
+  const double share = (target - below.target) / (above.target - below.target);
+  const auto between = [&](double one, double other) { return one + share * (other - one); };
+  MatchedPoint out{between(below.step, above.step), target, std::nullopt,
+                   between(below.text_rise, above.text_rise)};
+  if (below.drop && above.drop) out.drop = between(*below.drop, *above.drop);
+  return out;
+}
+
 SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double matched_target) {
   SettingScore score;
-  std::vector<double> at_matched, target_end, at_end;
+  std::vector<std::optional<double>> at_matched;
+  std::vector<double> target_end, at_end;
   for (const FinetuneRun* run : seeds) {
     const std::size_t end = run->checkpoints.size() - 1;
     target_end.push_back(run->checkpoints[end].target.of(Half::choosing));
     if (const auto drop = relative_drop(run->checkpoints, end, Half::choosing)) {
       at_end.push_back(*drop);
     }
-    const auto matched = first_reaching(run->checkpoints, Half::choosing, matched_target);
-    if (!matched) continue;
-    ++score.seeds_reached;
-    if (const auto drop = relative_drop(run->checkpoints, *matched, Half::choosing)) {
-      at_matched.push_back(*drop);
-    }
+    const auto matched = matched_point(run->checkpoints, Half::choosing, matched_target);
+    if (matched) ++score.seeds_reached;
+    at_matched.push_back(matched ? matched->drop : std::nullopt);
   }
-  score.drop_at_matched = mean_or_nothing(at_matched);
+  score.drop_at_matched = statistic(at_matched);
   score.target_at_end = mean_of(target_end);
   score.drop_at_end = mean_or_nothing(at_end);
   return score;
@@ -125,10 +137,9 @@ SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double 
 
 bool better(const SettingScore& one, const SettingScore& other) {
   if (one.seeds_reached != other.seeds_reached) return one.seeds_reached > other.seeds_reached;
-  // Where nothing was known before, nothing could be lost.
-  const double drop = one.drop_at_matched.value_or(0),
-               other_drop = other.drop_at_matched.value_or(0);
-  if (one.seeds_reached > 0 && drop != other_drop) return drop < other_drop;
+  // Seeds that only one of the two reached are no ground for a comparison: some are harder.
+  const auto drop = difference(one.drop_at_matched, other.drop_at_matched).mean;
+  if (drop && *drop != 0) return *drop < 0;
   if (one.target_at_end != other.target_at_end) return one.target_at_end > other.target_at_end;
   return one.drop_at_end.value_or(0) < other.drop_at_end.value_or(0);
 }

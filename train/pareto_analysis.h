@@ -1,8 +1,9 @@
 // From the evaluations of a sweep to its numbers. The prompts are in two halves: half 0 chooses ONE
 // setting a method for all seeds, half 1 reports it. Choice: most seeds that reach the matched
-// target; among those the least mean relative drop of the held-out accuracy at the first checkpoint
-// that reaches it; where no setting reaches it, the highest target accuracy at the end. Seeds are
-// paired throughout: per_seed[i] is always seed i of the plan. Pure functions.
+// target; among those the least mean relative drop of the held-out accuracy at the matched point,
+// over the seeds that both of two settings reach; where no setting reaches it, the highest target
+// accuracy at the end. Seeds are paired throughout: per_seed[i] is always seed i of the plan. Pure
+// functions.
 #pragma once
 
 #include <cstddef>
@@ -60,14 +61,27 @@ struct Statistic {
 };
 Statistic statistic(std::vector<std::optional<double>> per_seed);
 
-std::optional<std::size_t> first_reaching(const Trajectory& run, Half half, double target);
 // (before - after) / before of the held-out accuracy; nothing when it was 0 before.
 std::optional<double> relative_drop(const Trajectory& run, std::size_t checkpoint, Half half);
+
+// Since before finetuning, nats a token.
+double text_rise(const Trajectory& run, std::size_t checkpoint);
+
+// A run where it had learned the matched target. Evaluations are steps apart, and methods differ in
+// how far the first one past the target overshoots it, so every figure is taken on the straight
+// line from the last evaluation below the target to the first that reaches it.
+struct MatchedPoint {
+  double step = 0;
+  double target = 0;  // the matched target, or more where the very first evaluation is past it
+  std::optional<double> drop;  // relative, of the held-out accuracy
+  double text_rise = 0;        // nats a token
+};
+std::optional<MatchedPoint> matched_point(const Trajectory& run, Half half, double target);
 
 // How a setting did on the choosing half.
 struct SettingScore {
   std::size_t seeds_reached = 0;
-  std::optional<double> drop_at_matched;  // mean over the seeds that reached
+  Statistic drop_at_matched;  // of the seeds that reached
   double target_at_end = 0;
   std::optional<double> drop_at_end;
 };
@@ -79,7 +93,7 @@ struct MethodSummary {
   std::vector<SettingScore> scores;  // of every setting, choosing half
   Statistic reached;                 // 1 or 0
   Statistic step_at_matched;
-  Statistic target_at_matched;  // what was learned there: at least the target, often more
+  Statistic target_at_matched;  // the target, or more where step 0 is past it
   Statistic target_at_end;
   Statistic drop_at_matched, drop_at_end;            // relative, of the held-out accuracy
   Statistic text_rise_at_matched, text_rise_at_end;  // nats a token

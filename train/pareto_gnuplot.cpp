@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <regex>
 #include <sstream>
 
 #include "core/error.h"
@@ -87,6 +88,12 @@ AxisRange axis_range(const std::vector<double>& values, double step) {
   if (range.high - range.low < step) range.high = range.low + step;
   const double air = 0.02 * (range.high - range.low);
   return {std::min(range.low, *low) - air, std::max(range.high, *high) + air};
+}
+
+std::string titled_svg(const std::string& svg, const std::string& title) {
+  const std::regex parts("<title>gnuplot_plot_[0-9a-z]*</title>"), whole("<title>Gnuplot</title>");
+  return std::regex_replace(std::regex_replace(svg, parts, ""), whole,
+                            "<title>" + title + "</title>");
 }
 
 bool run_gnuplot(const std::filesystem::path& folder, const std::string& script) {

@@ -46,6 +46,10 @@ struct AxisRange {
 };
 AxisRange axis_range(const std::vector<double>& values, double step);
 
+// An SVG of gnuplot with a title of its own, and without the names that gnuplot gives the parts of
+// a plot: a page shows both where the pointer rests.
+std::string titled_svg(const std::string& svg, const std::string& title);
+
 // Runs `gnuplot script` in the folder. False where there is no gnuplot; Error with its words when
 // it fails.
 bool run_gnuplot(const std::filesystem::path& folder, const std::string& script);

@@ -159,6 +159,14 @@ ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64
       user_error("pareto.methods: the name '{}' stands twice", plan.methods.back().name);
     }
   }
+  for (const ParetoMethod& method : plan.methods) {
+    const ParetoMethod& first = plan.methods.front();
+    if (method.settings.size() == first.settings.size()) continue;
+    user_error(
+        "pareto.methods: every method must have the same number of settings, or the one with more "
+        "has more chances; {} has {} and {} has {}",
+        first.name, first.settings.size(), method.name, method.settings.size());
+  }
   options.refuse_unread("pareto");
   return plan;
 }

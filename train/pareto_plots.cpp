@@ -22,10 +22,6 @@ double retained(const Trajectory& run, std::size_t checkpoint) {
   return drop ? kPercent * (1 - *drop) : std::nan("");
 }
 
-double text_rise(const Trajectory& run, std::size_t checkpoint) {
-  return run[checkpoint].text_loss - run.front().text_loss;
-}
-
 std::string quantity(double count) {
   if (count >= 1e6) return fmt::format("{:.1f} M", count / 1e6);
   if (count >= 1e3) return fmt::format("{:.0f} k", count / 1e3);
@@ -177,8 +173,10 @@ class Script {
         "matched",
         gnuplot_title(fmt::format("Old knowledge lost when {:.0f} % of the new is learned",
                                   kPercent * plan_.matched_target),
-                      "A point a seed, at the first evaluated step that reaches it; line: their "
-                      "mean. Lower is better") +
+                      plan_.seeds.size() == 1
+                          ? "One seed, where its curve passes that. Lower is better"
+                          : "A point a seed, where its curve passes that; line: their mean. Lower "
+                            "is better") +
             fmt::format("  set ylabel \"Old knowledge lost, % of before\"\n"
                         "  set bmargin 4.5\n  unset key\n  set grid noxtics\n"
                         "  set xtics ({})\n  set xrange [-0.6:{}]\n  set yrange {}\n{}",
@@ -195,9 +193,11 @@ class Script {
     }
     if (rows.empty()) return;
     add_data("matched_mean", rows);
-    layers.add(
-        "$matched_mean using ($1-0.26):2:(0.52):(0) with vectors nohead lw 2 lc rgb \"#303030\" "
-        "notitle");
+    if (plan_.seeds.size() > 1) {
+      layers.add(
+          "$matched_mean using ($1-0.26):2:(0.52):(0) with vectors nohead lw 2 lc rgb \"#303030\" "
+          "notitle");
+    }
     layers.add("$matched_mean using ($1+0.3):2:3 with labels left tc rgb \"#303030\" notitle");
   }
 
@@ -248,6 +248,9 @@ class Script {
     add_data(fmt::format("curve_{}", m), text(mean));
   }
 
+  // What is true of several seeds only.
+  std::string over_seeds(const char* text) const { return plan_.seeds.size() > 1 ? text : ""; }
+
   // Thin lines of the seeds below thick ones of the means. `columns`: gnuplot's, "1:2".
   void add_curves(PlotLayers& layers, const char* columns, bool markers) const {
     for (std::size_t m = 0; m < plan_.methods.size() && plan_.seeds.size() > 1; ++m) {
@@ -277,15 +280,16 @@ class Script {
     add_curves(heldout, "1:3", false);
     return gnuplot_figure(
         "curves",
-        fmt::format("  set multiplot layout 2,1 title \"Finetuning with the chosen settings: mean "
-                    "over seeds, thin lines each seed\"\n"
+        fmt::format("  set multiplot layout 2,1 title \"Finetuning with the chosen settings{}\"\n"
                     "  set lmargin at screen 0.09\n  set rmargin at screen 0.83\n"
                     "  set xrange [0:{:g}]\n  set yrange [-2:102]\n"
-                    "  set tmargin at screen 0.91\n  set bmargin at screen 0.55\n"
-                    "  set ylabel \"New answered, %\"\n{}"
-                    "  set tmargin at screen 0.47\n  set bmargin at screen 0.11\n"
-                    "  set xlabel \"Finetuning step\"\n  set ylabel \"Old kept, % of before\"\n"
+                    "  set tmargin at screen 0.91\n  set bmargin at screen 0.53\n"
+                    "  set format x \"\"\n  set ylabel \"New answered, %\"\n{}"
+                    "  set tmargin at screen 0.49\n  set bmargin at screen 0.11\n"
+                    "  set format x \"%g\"\n  set xlabel \"Finetuning step\"\n  set ylabel \"Old "
+                    "kept, % of before\"\n"
                     "  set yrange {}\n  unset key\n{}  unset multiplot\n",
+                    over_seeds(": mean over seeds, thin lines each seed"),
                     *std::max_element(steps.begin(), steps.end()), target.command(),
                     axis_range(all_values(retained, kPercent), 10).text(), heldout.command()));
   }
@@ -297,14 +301,15 @@ class Script {
     PlotLayers layers;
     layers.add("0 with lines lc rgb \"#909090\" lw 1 notitle");
     add_curves(layers, "2:4", true);
-    return gnuplot_figure(
-        "text", gnuplot_title("Learning against damage to general text",
-                              "A marker an evaluated step, chosen settings, mean over seeds; thin "
-                              "lines each seed. Lower is better") +
-                    "  set xlabel \"New knowledge answered, %\"\n"
-                    "  set ylabel \"Rise of the loss on held-out text, nats a token\"\n"
-                    "  set xrange [-2:102]\n  set yrange " +
-                    axis_range(rises, step).text() + "\n" + layers.command());
+    return gnuplot_figure("text",
+                          gnuplot_title("Learning against damage to general text",
+                                        "A marker an evaluated step, chosen settings" +
+                                            over_seeds(", mean over seeds; thin lines each seed") +
+                                            ". Lower is better") +
+                              "  set xlabel \"New knowledge answered, %\"\n"
+                              "  set ylabel \"Rise of the loss on held-out text, nats a token\"\n"
+                              "  set xrange [-2:102]\n  set yrange " +
+                              axis_range(rises, step).text() + "\n" + layers.command());
   }
 
   const ParetoPlan& plan_;

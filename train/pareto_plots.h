@@ -14,7 +14,17 @@
 
 namespace slotwise {
 
-inline constexpr std::array kParetoFigures = {"pareto", "matched", "curves", "text"};
+struct ParetoFigure {
+  const char* name;   // of its files
+  const char* title;  // read out where the picture is not seen
+
+  std::string file(const char* ending) const { return std::string(name) + ending; }
+};
+inline constexpr std::array kParetoFigures = {
+    ParetoFigure{"pareto", "New knowledge answered against old knowledge kept, a point per run"},
+    ParetoFigure{"matched", "Old knowledge lost at matched learning"},
+    ParetoFigure{"curves", "New and old knowledge answered over the finetuning steps"},
+    ParetoFigure{"text", "New knowledge answered against the rise of the text loss"}};
 
 std::string pareto_script(const ParetoPlan& plan, const SweepResults& results,
                           const ParetoAnalysis& analysis);

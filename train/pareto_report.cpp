@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "core/error.h"
 #include "train/pareto_gnuplot.h"
+#include "train/pareto_plots.h"
 #include "train/pareto_summary.h"
 
 namespace slotwise {
@@ -24,6 +26,7 @@ h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.75rem 0 .5rem; }
 p { margin: .6rem 0; max-width: 48rem; }
 .soft { color: var(--soft); }
+.warning { border: 2px solid #d55e00; border-radius: 6px; padding: .6rem .9rem; }
 figure { margin: 1rem 0; background: #fff; border: 1px solid var(--line); border-radius: 6px;
   padding: .5rem; }
 figure svg { display: block; width: 100%; height: auto; }
@@ -70,15 +73,24 @@ class Report {
  private:
   std::string opening() const {
     return fmt::format(
-        "<h1>Learning against forgetting: {}</h1>\n"
-        "<p>A language model with a memory layer is pretrained, then taught new knowledge "
-        "(question set <em>{}</em>) by {} methods. Each is asked what it has learned and what it "
-        "still knows of the old (question set <em>{}</em>). {}.</p>\n"
-        "<p><strong>All baselines run on the memory model</strong>: full finetuning and LoRA start "
-        "from the same pretrained model with memory layers as sparse memory finetuning does, not "
-        "from a model without them.</p>\n",
-        html_escaped(plan_.name), html_escaped(plan_.target), plan_.methods.size(),
-        html_escaped(plan_.heldout), seeds_sentence());
+               "<h1>Learning against forgetting: {}</h1>\n"
+               "<p>A language model with a memory layer is pretrained, then taught new knowledge "
+               "(question set <em>{}</em>) by {} methods. Each is asked what it has learned and "
+               "what it "
+               "still knows of the old (question set <em>{}</em>). {}.</p>\n"
+               "<p><strong>All baselines run on the memory model</strong>: full finetuning and "
+               "LoRA start "
+               "from the same pretrained model with memory layers as sparse memory finetuning "
+               "does, not "
+               "from a model without them.</p>\n",
+               html_escaped(plan_.name), html_escaped(plan_.target), plan_.methods.size(),
+               html_escaped(plan_.heldout), seeds_sentence()) +
+           warning();
+  }
+
+  std::string warning() const {
+    const std::string text = too_small_warning(results_);
+    return text.empty() ? "" : "<p class=\"warning\"><strong>" + text + "</strong></p>\n";
   }
 
   std::string seeds_sentence() const {
@@ -92,13 +104,17 @@ class Report {
         plan_.seeds.size(), fmt::join(plan_.seeds, ", "));
   }
 
-  std::string figure(const std::string& name, const char* description) const {
+  std::string figure(const char* name) const {
     const auto found = facts_.figures.find(name);
     if (found == facts_.figures.end()) {
       return "<p class=\"soft\">The picture is missing: gnuplot was not found when this report was "
              "made.</p>\n";
     }
-    return fmt::format("<figure role=\"img\" aria-label=\"{}\">\n{}\n</figure>\n", description,
+    const auto known =
+        std::find_if(kParetoFigures.begin(), kParetoFigures.end(),
+                     [&](const ParetoFigure& each) { return found->first == each.name; });
+    SLOTWISE_CHECK(known != kParetoFigures.end(), "[report] there is no picture '{}'", name);
+    return fmt::format("<figure role=\"img\" aria-label=\"{}\">\n{}\n</figure>\n", known->title,
                        inline_svg(found->second, name));
   }
 
@@ -124,15 +140,17 @@ class Report {
     }
     return fmt::format(
         "<h2>Forgetting at matched learning</h2>\n"
-        "<p>What each method had lost of the old knowledge at the first evaluated step at which it "
-        "answered {:.0f} % of the new. A lost share is positive: (before - after) / before. Mean "
-        "and standard deviation are over the seeds that reached the target.</p>\n{}"
+        "<p>What each method had lost of the old knowledge where it answered {:.0f} % of the new. "
+        "That point lies between two evaluations: on the straight line from the last one below the "
+        "target to the first that reaches it, for every method alike, so that none is charged for "
+        "overshooting the target. A lost share is positive: (before - after) / before. Mean and "
+        "standard deviation are over the seeds that reached the target.</p>\n{}"
         "<div class=\"wide\"><table>\n{}{}</table></div>\n"
         "<p class=\"soft\">The last two columns compare within a seed: the loss of the method "
         "minus "
         "that of {} with the same pretrained model, in percentage points. This takes out what "
         "differs between the pretrained models of the seeds.</p>\n",
-        100 * plan_.matched_target, figure("matched", "Old knowledge lost at matched learning"),
+        100 * plan_.matched_target, figure("matched"),
         row({"method", "setting", "seeds that<br>reached", "at step", "new answered there, %",
              "old lost, %", "each seed", "text loss rise,<br>nats a token",
              fmt::format("minus {},<br>points", kReferenceMethod), "each seed"},
@@ -143,18 +161,15 @@ class Report {
   std::string frontier() const {
     return "<h2>The frontier</h2>\n<p>Every run at its end: to the right, more learned; upwards, "
            "more kept. A run on the frontier is beaten in both by no other.</p>\n" +
-           figure("pareto", "New knowledge answered against old knowledge kept, a point per run");
+           figure("pareto");
   }
 
-  std::string curves() const {
-    return "<h2>Over the steps</h2>\n" +
-           figure("curves", "Target and held-out accuracy over the finetuning steps");
-  }
+  std::string curves() const { return "<h2>Over the steps</h2>\n" + figure("curves"); }
 
   std::string text_loss() const {
     return "<h2>Damage to general text</h2>\n<p>The loss on held-out general text, beside the "
            "questions: how far the method disturbs what it was not meant to touch.</p>\n" +
-           figure("text", "New knowledge answered against the rise of the text loss");
+           figure("text");
   }
 
   std::string end_table() const {
@@ -213,7 +228,7 @@ class Report {
         const bool chosen = i == summary.setting;
         rows += row({method_cell(m), long_label(plan_.methods[m].settings[i]),
                      fmt::format("{} of {}", score.seeds_reached, plan_.seeds.size()),
-                     optional_percent(score.drop_at_matched),
+                     optional_percent(score.drop_at_matched.mean),
                      fmt::format("{:.1f}", 100 * score.target_at_end),
                      optional_percent(score.drop_at_end), chosen ? "chosen" : ""},
                     "td", chosen ? " class=\"chosen\"" : "");
@@ -225,8 +240,9 @@ class Report {
         "for "
         "all seeds, is chosen on half 0 and reported on half 1, which had no say in the choice. "
         "Chosen is the setting with which the most seeds answer {:.0f} % of the new; among those, "
-        "the one that had then lost the least of the old; where none gets there, the one that had "
-        "learned the most at the end. The figures above are of half 1 (but for the memory switched "
+        "the one that had then lost the least of the old, two settings being compared over the "
+        "seeds that both reach it with; where none gets there, the one that had learned the most "
+        "at the end. The figures above are of half 1 (but for the memory switched "
         "off: all prompts){}. This table is of half 0, mean over seeds.</p>\n<div "
         "class=\"wide\"><table>\n{}{}</table></div>\n",
         100 * plan_.matched_target, half_sizes(),
@@ -249,20 +265,21 @@ class Report {
   }
 
   std::string provenance() const {
-    const nlohmann::json versions = build_versions();
     double pretrain = 0, finetune = 0;
     for (const PretrainRun& run : results_.pretrain) pretrain += run.seconds;
     for (const MethodSummary& summary : analysis_.methods) finetune += summary.seconds;
+    const auto version = [&](const char* key) {
+      return html_escaped(facts_.versions.value(key, "not recorded"));
+    };
     return fmt::format(
         "<h2>How this was made</h2>\n<pre>{}</pre>\n"
-        "<p>Slotwise {}, {}, on {}. Every run used one thread; {:.0f} s of pretraining and {:.0f} "
-        "s "
-        "of finetuning in {} runs, added up.</p>\n"
+        "<p>Slotwise {} (commit {}), built by {} for {}, with {}, on {} ({}). Every run used one "
+        "thread; {:.0f} s of pretraining and {:.0f} s of finetuning in {} runs, added up.</p>\n"
         "<details><summary>All settings</summary>\n<pre>{}</pre>\n</details>\n",
-        html_escaped(facts_.command), html_escaped(versions["slotwise"].get<std::string>()),
-        html_escaped(versions["compiler"].get<std::string>()),
-        html_escaped(versions["processor"].get<std::string>()), pretrain, finetune,
-        results_.finetune.size(), html_escaped(facts_.settings));
+        html_escaped(facts_.command), version("slotwise"), version("commit"), version("compiler"),
+        version("architecture"), version("gemm"), version("processor"),
+        version("processor_features"), pretrain, finetune, results_.finetune.size(),
+        html_escaped(facts_.settings));
   }
 
   const ParetoPlan& plan_;

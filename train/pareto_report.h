@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "train/pareto_analysis.h"
@@ -11,9 +12,10 @@
 namespace slotwise {
 
 struct ReportFacts {
-  std::string command;                         // as it was typed
-  std::string settings;                        // JSON
-  std::map<std::string, std::string> figures;  // SVG text by name; empty without gnuplot
+  std::string command;                                 // as it was typed
+  std::string settings;                                // JSON
+  nlohmann::json versions = nlohmann::json::object();  // of the programs that computed the results
+  std::map<std::string, std::string> figures;          // SVG text by name; empty without gnuplot
 };
 
 std::string html_report(const ParetoPlan& plan, const SweepResults& results,

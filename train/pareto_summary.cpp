@@ -1,7 +1,6 @@
 #include "train/pareto_summary.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -105,10 +104,11 @@ ordered_json to_json(const ParetoPlan& plan, const ParetoMethod& method,
   for (std::size_t i = 0; i < method.settings.size(); ++i) {
     ordered_json entry = to_json(method.settings[i]);
     const SettingScore& score = summary.scores[i];
-    entry["choosing_half"] = {{"seeds_reached", score.seeds_reached},
-                              {"relative_drop_at_matched", number_or_null(score.drop_at_matched)},
-                              {"target_at_end", score.target_at_end},
-                              {"relative_drop_at_end", number_or_null(score.drop_at_end)}};
+    entry["choosing_half"] = {
+        {"seeds_reached", score.seeds_reached},
+        {"relative_drop_at_matched", number_or_null(score.drop_at_matched.mean)},
+        {"target_at_end", score.target_at_end},
+        {"relative_drop_at_end", number_or_null(score.drop_at_end)}};
     tried.push_back(entry);
   }
   return {{"method", method.method},
@@ -127,14 +127,6 @@ ordered_json to_json(const ParetoPlan& plan, const ParetoMethod& method,
           {"trainable_per_batch", summary.trainable_per_batch},
           {"seconds", summary.seconds},
           {"settings_tried", tried}};
-}
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
 }
 
 }  // namespace
@@ -178,7 +170,7 @@ std::string runs_csv(const ParetoPlan& plan, const SweepResults& results,
 }
 
 json summary_json(const ParetoPlan& plan, const SweepResults& results,
-                  const ParetoAnalysis& analysis) {
+                  const ParetoAnalysis& analysis, const json& versions) {
   json methods = json::object(), counts = json::object();
   double finetune_seconds = 0, pretrain_seconds = 0;
   for (std::size_t i = 0; i < plan.methods.size(); ++i) {
@@ -194,19 +186,10 @@ json summary_json(const ParetoPlan& plan, const SweepResults& results,
           {"matched_target", plan.matched_target},
           {"seeds", plan.seeds},
           {"memory_off_drop", json(to_json(analysis.memory_off_drop))},
-          {"versions", build_versions()},
+          {"versions", versions},
           {"settings_per_method", counts},
           {"seconds", {{"pretrain", pretrain_seconds}, {"finetune", finetune_seconds}}},
           {"methods", methods}};
-}
-
-json build_versions() {
-#ifdef __clang__
-  const std::string compiler = __VERSION__;
-#else
-  const std::string compiler = std::string("g++ ") + __VERSION__;
-#endif
-  return {{"slotwise", SLOTWISE_VERSION}, {"compiler", compiler}, {"processor", processor_name()}};
 }
 
 std::string spread_text(const Statistic& statistic, double scale, int decimals) {
@@ -228,6 +211,20 @@ std::string per_seed_text(const Statistic& statistic, double scale, int decimals
 std::string reached_text(const Statistic& reached) {
   const auto count = std::count(reached.per_seed.begin(), reached.per_seed.end(), 1.0);
   return fmt::format("{} of {}", count, reached.per_seed.size());
+}
+
+std::string too_small_warning(const SweepResults& results) {
+  constexpr std::int64_t kFewest = 24;
+  if (results.pretrain.empty()) return "";
+  const std::int64_t prompts =
+      std::min(results.pretrain.front().target_prompts, results.pretrain.front().heldout_prompts);
+  if (prompts == 0 || prompts / 2 >= kFewest) return "";
+  return fmt::format(
+      "These numbers are too small to mean anything: a half of a question set has {} prompts, one "
+      "answer more or less moves a figure by {:.0f} %. They show that the programs work and say "
+      "nothing about the methods.",
+      std::max<std::int64_t>(1, prompts / 2),
+      100.0 / static_cast<double>(std::max<std::int64_t>(1, prompts / 2)));
 }
 
 std::string summary_table(const ParetoPlan& plan, const ParetoAnalysis& analysis) {

@@ -1,4 +1,9 @@
-// The result files of a sweep: read from its runs, written as runs.csv and summary.json.
+// The result files of a sweep: read from its runs, written as runs.csv and summary.json. "At
+// matched" is where a run passes the matched target: the straight line between the last evaluation
+// below it and the first that reaches it, the same for every method and both halves of the prompts,
+// so that a method that learns in large steps is not charged for the overshoot. A run that is past
+// the target at step 0 is taken there. target_at_matched is therefore the target itself, but for
+// such a run.
 #pragma once
 
 #include <filesystem>
@@ -20,9 +25,10 @@ std::string runs_csv(const ParetoPlan& plan, const SweepResults& results,
 // {preset, matched_target, memory_off_drop, versions, settings_per_method, seconds, methods}. Drops
 // are fractions, positive = lost; a seed without a value is null and left out of the mean.
 nlohmann::json summary_json(const ParetoPlan& plan, const SweepResults& results,
-                            const ParetoAnalysis& analysis);
+                            const ParetoAnalysis& analysis, const nlohmann::json& versions);
 
-nlohmann::json build_versions();  // {slotwise, compiler, processor}
+// A sentence for sweeps with so few prompts that their figures mean nothing; else empty.
+std::string too_small_warning(const SweepResults& results);
 
 // The table for the terminal.
 std::string summary_table(const ParetoPlan& plan, const ParetoAnalysis& analysis);

@@ -12,6 +12,8 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "train/pareto_plots.h"
+#include "train/pareto_versions.h"
 
 namespace slotwise {
 namespace {
@@ -36,9 +38,13 @@ bool run_finished(const fs::path& folder) {
 // Makes the jobs of one seed and appends them.
 class SeedJobs {
  public:
-  SeedJobs(const Options& options, const SweepSetup& setup, std::int64_t seed,
-           std::vector<PoolJob>& jobs)
-      : options_(options), setup_(setup), seed_(seed), jobs_(jobs) {}
+  SeedJobs(const ParetoPlan& plan, const Options& options, const SweepSetup& setup,
+           std::int64_t seed, std::vector<PoolJob>& jobs)
+      : questions_(fmt::format("evaluate.questions={}", json({plan.target, plan.heldout}).dump())),
+        options_(options),
+        setup_(setup),
+        seed_(seed),
+        jobs_(jobs) {}
 
   // Returns the index of the job that the finetuning runs wait for.
   std::size_t add_base() {
@@ -48,12 +54,14 @@ class SeedJobs {
     add("prepare", "prepare", {"--seed", seed_text(), "--out", data.string()},
         fs::exists(data / "dataset.json"), 0.01 * steps * batch);
     add("pretrain", "pretrain",
-        {"--seed", seed_text(), "--data", data.string(), "--out", pretrain.string(), "--quiet"},
+        {"--seed", seed_text(), "--data", data.string(), "--out", pretrain.string(), "--set",
+         questions_, "--quiet"},
         run_finished(pretrain), steps * batch);
     const double passes =
         options_.number("background.batches", 1) * options_.number("background.batch", 1);
     add("background", "background",
-        {"--checkpoint", (pretrain / "checkpoint").string(), "--data", data.string(), "--quiet"},
+        {"--checkpoint", (pretrain / "checkpoint").string(), "--data", data.string(), "--seed",
+         seed_text(), "--quiet"},
         fs::exists(pretrain / "checkpoint" / "background.safetensors"), passes / 3);
     return jobs_.size() - 1;
   }
@@ -73,8 +81,10 @@ class SeedJobs {
     append("--learning-rate", fmt::format("{}", setting.learning_rate));
     append("--seed", seed_text());
     append("--out", folder.string());
+    append("--set", questions_);
+    arguments.push_back("--quiet");
     // Models of all runs would fill the disk; their measurements are what a sweep is for.
-    arguments.insert(arguments.end(), {"--no-checkpoint", "--quiet"});
+    if (!setup_.keep_checkpoints) arguments.push_back("--no-checkpoint");
     const double steps = options_.number("finetune.steps", 1);
     const double batch =
         options_.number("finetune.facts", 1) * options_.number("finetune.wordings", 1);
@@ -102,6 +112,7 @@ class SeedJobs {
     previous_ = jobs_.size() - 1;
   }
 
+  const std::string questions_;  // an override: the runs answer only what the analysis reads
   const Options& options_;
   const SweepSetup& setup_;
   const std::int64_t seed_;
@@ -168,9 +179,8 @@ void delete_sweep(const fs::path& out) {
        {"settings.json", "runs.csv", "summary.json", "report.html", "pareto.gp", "gnuplot.txt"}) {
     made.push_back(out / name);
   }
-  for (const char* figure : {"pareto", "matched", "curves", "text"}) {
-    for (const char* ending : {".png", ".svg"})
-      made.push_back(out / (std::string(figure) + ending));
+  for (const ParetoFigure& figure : kParetoFigures) {
+    for (const char* ending : {".png", ".svg"}) made.push_back(out / figure.file(ending));
   }
   for (const fs::path& path : made) {
     std::error_code error;
@@ -190,13 +200,18 @@ fs::path finetune_folder(const fs::path& out, std::int64_t seed, const ParetoMet
   return seed_folder(out, seed) / run_name(method, setting);
 }
 
+const std::vector<std::string>& sweep_verbs() {
+  static const std::vector<std::string> verbs = {"prepare", "pretrain", "background", "finetune"};
+  return verbs;
+}
+
 std::vector<PoolJob> sweep_jobs(const ParetoPlan& plan, const Options& options,
                                 const SweepSetup& setup) {
   std::vector<PoolJob> jobs;
   std::vector<std::size_t> bases;
   std::vector<SeedJobs> seeds;
   for (std::int64_t seed : plan.seeds) {
-    seeds.emplace_back(options, setup, seed, jobs);
+    seeds.emplace_back(plan, options, setup, seed, jobs);
     bases.push_back(seeds.back().add_base());
   }
   // The pretraining of every seed comes first: it is the longest chain.
@@ -216,9 +231,10 @@ json read_sweep_settings(const fs::path& out) {
   const bool ours = settings.is_object() &&
                     settings.value("made_by", json()) == "slotwise-pareto" &&
                     settings.contains("settings") && settings.contains("seeds") &&
-                    settings.contains("arguments") && settings.contains("command");
+                    settings.contains("arguments") && settings.contains("command") &&
+                    settings.value("versions", json()).is_object();
   if (!ours) {
-    user_error("{} was not written by slotwise-pareto; use another --out",
+    user_error("{} was not written by slotwise-pareto of this version; use another --out",
                (out / "settings.json").string());
   }
   return settings;
@@ -230,6 +246,15 @@ void refuse_other_sweep(const fs::path& out, const json& there, const json& now)
   user_error(
       "{} holds a sweep with other settings ({}); use another --out, or --fresh to delete that "
       "sweep and start anew",
+      out.string(), text);
+}
+
+void refuse_other_build(const fs::path& out, const json& there, const json& now) {
+  const std::string text = other_build(there, now);
+  if (text.empty()) return;
+  user_error(
+      "{} holds results of another build of Slotwise ({}); use another --out, or --fresh to delete "
+      "that sweep and start anew",
       out.string(), text);
 }
 
@@ -256,16 +281,18 @@ SweepFolder::SweepFolder(const fs::path& out, const json& settings, bool fresh) 
     delete_sweep(out);
   } else if (!earlier.is_null()) {
     refuse_other_sweep(out, earlier.at("settings"), settings.at("settings"));
+    refuse_other_build(out, earlier.at("versions"), settings.at("versions"));
   }
   write_file_atomically(out / "settings.json", settings.dump(2) + "\n");
 }
 
 json sweep_settings(const Options& options, const ParetoPlan& plan, const std::string& command,
-                    const std::vector<std::string>& settings_arguments) {
+                    const SweepSetup& setup) {
   return {{"made_by", "slotwise-pareto"},
           {"command", command},
-          {"arguments", settings_arguments},
+          {"arguments", setup.settings_arguments},
           {"seeds", plan.seeds},
+          {"versions", sweep_versions(setup.programs, sweep_verbs())},
           {"settings", json::parse(options.json_text())}};
 }
 

@@ -23,7 +23,11 @@ struct SweepSetup {
   std::filesystem::path out;
   std::filesystem::path programs;               // where slotwise-pretrain and the others are
   std::vector<std::string> settings_arguments;  // --preset NAME --set ..., for every program
+  bool keep_checkpoints = false;                // the finetuned models, too
 };
+
+// The programs that the jobs of a sweep run.
+const std::vector<std::string>& sweep_verbs();
 
 std::filesystem::path pretrain_folder(const std::filesystem::path& out, std::int64_t seed);
 std::filesystem::path finetune_folder(const std::filesystem::path& out, std::int64_t seed,
@@ -41,6 +45,10 @@ nlohmann::json read_sweep_settings(const std::filesystem::path& out);
 void refuse_other_sweep(const std::filesystem::path& out, const nlohmann::json& settings_there,
                         const nlohmann::json& settings_now);
 
+// UserError where the results there are of another build than the one now.
+void refuse_other_build(const std::filesystem::path& out, const nlohmann::json& versions_there,
+                        const nlohmann::json& versions_now);
+
 // Held by one process at a time, until it ends.
 class FolderLock {
  public:
@@ -53,9 +61,9 @@ class FolderLock {
   int descriptor_ = -1;
 };
 
-// Takes DIR for a sweep: makes the folder, refuses a folder of something else or of a sweep with
-// other settings, and writes settings.json. `fresh` first deletes what an earlier sweep made there,
-// and nothing else.
+// Takes DIR for a sweep: makes the folder, refuses a folder of something else, of a sweep with
+// other settings or of one by another build, and writes settings.json. `fresh` first deletes what
+// an earlier sweep made there, and nothing else.
 class SweepFolder {
  public:
   SweepFolder(const std::filesystem::path& out, const nlohmann::json& settings, bool fresh);
@@ -64,10 +72,9 @@ class SweepFolder {
   const FolderLock lock_;
 };
 
-// {"made_by", "command", "arguments", "seeds", "settings"}
+// {"made_by", "command", "arguments", "seeds", "versions", "settings"}
 nlohmann::json sweep_settings(const Options& options, const ParetoPlan& plan,
-                              const std::string& command,
-                              const std::vector<std::string>& settings_arguments);
+                              const std::string& command, const SweepSetup& setup);
 
 // "seed-0/full-lr1e-4 failed (exit code 1): <last lines>; the whole log is ..."
 std::string failure_text(const PoolJob& job, const std::string& reason);

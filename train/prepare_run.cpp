@@ -4,14 +4,17 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/sha256.h"
 #include "data/biographies.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
+#include "train/run_lock.h"
 
 namespace slotwise {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
 BiographyOptions biography_options(const Options& options, std::uint64_t seed) {
   BiographyOptions b;
@@ -33,30 +36,83 @@ BiographyOptions biography_options(const Options& options, std::uint64_t seed) {
   return b;
 }
 
-std::string settings_text(const PrepareRequest& request) {
-  const auto tree = nlohmann::json::parse(request.options.json_text());
-  return nlohmann::json(
-             {{"data", tree.value("data", nlohmann::json::object())}, {"seed", request.seed}})
-             .dump(2) +
-         "\n";
+// What a dataset was made with: the head of prepare.json.
+json request_json(const PrepareRequest& request) {
+  const json tree = json::parse(request.options.json_text());
+  // As text once, so that a number is compared as it is written.
+  return json::parse(
+      json({{"data", tree.value("data", json::object())}, {"seed", request.seed}}).dump());
 }
 
-// True when the folder is there already and complete.
-bool made_before(const PrepareRequest& request, const std::string& settings) {
-  if (request.fresh || !fs::exists(request.out / "dataset.json")) return false;
+// Name -> SHA-256 of all files that belong to the dataset.
+json file_digests(const fs::path& folder) {
+  const DatasetManifest manifest = read_manifest(folder);
+  std::vector<std::string> names = {"dataset.json", manifest.tokenizer};
+  for (const DatasetManifest::Part& part : manifest.parts) names.push_back(part.shard);
+  for (const std::string& name : {manifest.heldout_text, manifest.facts}) {
+    if (!name.empty()) names.push_back(name);
+  }
+  for (const auto& [role, name] : manifest.questions) names.push_back(name);
+  json out = json::object();
+  for (const std::string& name : names) out[name] = sha256_of_file(folder / name);
+  return out;
+}
+
+void verify_files(const json& digests, const fs::path& folder) {
+  for (const auto& [name, digest] : digests.items()) {
+    const fs::path path = folder / name;
+    const char* fault = !fs::exists(path)                ? "is missing"
+                        : sha256_of_file(path) != digest ? "is not as it was made"
+                                                         : nullptr;
+    if (fault != nullptr) {
+      user_error("{} {}; copy it again, or --fresh makes the dataset again", path.string(), fault);
+    }
+  }
+}
+
+// True when the folder is there already, complete and as it was made.
+bool made_before(const PrepareRequest& request) {
   const fs::path path = request.out / "prepare.json";
-  if (fs::exists(path) && read_file(path) == settings) return true;
-  user_error(
-      "{} holds a dataset made with other settings; choose another --out, or --fresh to make "
-      "it again",
-      request.out.string());
+  if (request.fresh || (!fs::exists(request.out / "dataset.json") && !fs::exists(path))) {
+    return false;
+  }
+  if (!fs::exists(path)) {
+    user_error(
+        "{} holds a dataset without its prepare.json; choose another --out, or --fresh to make it "
+        "again",
+        request.out.string());
+  }
+  json made = json::parse(read_file(path), nullptr, false);
+  if (!made.is_object() || !made.contains("files")) {
+    user_error("{} is damaged; --fresh makes the dataset again", path.string());
+  }
+  const json digests = made.at("files");
+  made.erase("files");
+  if (made != request_json(request)) {
+    user_error(
+        "{} holds a dataset made with other settings; choose another --out, or --fresh to make "
+        "it again",
+        request.out.string());
+  }
+  verify_files(digests, request.out);
+  return true;
+}
+
+void refuse_other_contents(const fs::path& out) {
+  refuse_out_file(out);
+  for (const char* name : {"run.json", "config.json"}) {
+    if (!fs::exists(out / name)) continue;
+    user_error("--out {} holds a {}; give a folder of its own", out.string(),
+               std::string_view(name) == "run.json" ? "run" : "model");
+  }
 }
 
 }  // namespace
 
 void prepare(const PrepareRequest& request) {
-  const std::string settings = settings_text(request);
-  if (made_before(request, settings)) {
+  refuse_other_contents(request.out);
+  const RunLock lock(request.out);
+  if (made_before(request)) {
     if (!request.quiet) fmt::print("{} is up to date\n", request.out.string());
     return;
   }
@@ -70,7 +126,9 @@ void prepare(const PrepareRequest& request) {
   } else {
     user_error("[data] kind must be biographies or text, got '{}'", kind);
   }
-  write_file_atomically(request.out / "prepare.json", settings);
+  json made = request_json(request);
+  made["files"] = file_digests(request.out);
+  write_file_atomically(request.out / "prepare.json", made.dump(2) + "\n");
   if (request.quiet) return;
   const Dataset dataset(request.out);
   fmt::print("{}: vocabulary of {} tokens\n", request.out.string(),

@@ -15,7 +15,8 @@ struct PrepareRequest {
   bool fresh = false;
   bool quiet = false;
 };
-// Does nothing where the folder was made with the same settings; UserError where with others.
+// Does nothing where the folder was made with the same settings and its files are still as they
+// were made (prepare.json has their digests); UserError otherwise.
 void prepare(const PrepareRequest& request);
 
 // kind = "text". Keys: text (list of JSONL files with a field "text"), heldout_text, questions

@@ -14,8 +14,10 @@
 #include "train/metrics_log.h"
 #include "train/model_batch.h"
 #include "train/model_config.h"
+#include "train/model_size.h"
 #include "train/optimizer_setup.h"
 #include "train/progress.h"
+#include "train/run_lock.h"
 
 namespace slotwise {
 namespace {
@@ -62,7 +64,7 @@ class Pretraining {
       : request_(request),
         settings_(read_settings(request.options)),
         dataset_(request.data),
-        evaluation_(read_evaluation_options(request.options)),
+        evaluation_(read_evaluation_options(request.options, dataset_.manifest())),
         config_(model_config_from(request.options, dataset_.tokenizer().vocabulary_size())),
         folder_(request.run, run_json()) {}
 
@@ -84,6 +86,7 @@ class Pretraining {
     }
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
+    refuse_model_beyond_memory(config_, settings_.optimizer);
     make_model();
     folder_.begin();
     MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
@@ -158,7 +161,7 @@ class Pretraining {
   }
 
   void save(bool with_state) {
-    CheckpointState state;
+    CheckpointState state{.step = step_};
     if (with_state) {
       state.optimizer = optimizer_->state();
       state.trainer_json =
@@ -173,15 +176,16 @@ class Pretraining {
                    {"steps", settings_.steps},
                    {"parameters", model_->parameters().count()}};
     const Evaluator::Result on = evaluator.run(*model_);
+    std::string text = fmt::format("\n{}", on.text());
     result["evaluation"] = on.json();
-    if (!request_.run.quiet) fmt::print("\n{}", on.text());
     if (config_.memory.present()) {
       const Evaluator::Result off = evaluator.run(*model_, true);
       result["evaluation_memory_off"] = off.json();
-      if (!request_.run.quiet) fmt::print("\nwith the memory switched off\n{}", off.text());
+      text += fmt::format("\nwith the memory switched off\n{}", off.text());
     }
-    save(false);
-    folder_.write_result(result);
+    folder_.finish(result, [this] { save(false); });
+    // Last: an output that cannot be written costs no result.
+    if (!request_.run.quiet) fmt::print("{}", text);
     if (request_.run.memory_report) {
       fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
     }
@@ -202,6 +206,8 @@ class Pretraining {
 }  // namespace
 
 RunEnd pretrain(const PretrainRequest& request) {
+  refuse_out_among_inputs(request.run.out, {request.data});
+  const RunLock lock(request.run.out);
   return Pretraining(request).run();
 }
 

@@ -3,8 +3,13 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <iostream>
+#include <limits>
 #include <new>
 
 #include "core/error.h"
@@ -42,13 +47,25 @@ Options SettingsArguments::load(bool required) const {
   return options;
 }
 
+void add_seed(CLI::App& app, std::uint64_t& seed, const std::string& description) {
+  const auto whole = [](std::string& text) {
+    std::uint64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error == std::errc() && stop == end) return std::string();
+    return fmt::format("a seed is a whole number from 0 to {}, got '{}'",
+                       std::numeric_limits<std::uint64_t>::max(), text);
+  };
+  app.add_option("--seed", seed, description)
+      ->capture_default_str()
+      ->check(CLI::Validator(whole, ""));
+}
+
 void RunArguments::add_to(CLI::App& app) {
   app.add_option("--out", run.out, "folder of this run; the same command resumes it")
       ->required()
       ->type_name("FOLDER");
-  app.add_option("--seed", seed, "seed of every random choice")
-      ->capture_default_str()
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  add_seed(app, seed);
   app.add_option("--device", device, "cpu or cuda")->capture_default_str();
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
@@ -56,6 +73,9 @@ void RunArguments::add_to(CLI::App& app) {
   app.add_option("--stop-after", run.stop_after,
                  "save and stop after this many steps; the same command resumes")
       ->check(CLI::Range(1, 1 << 30).description(""));
+  app.add_option("--threads", run.threads,
+                 "CPU threads (default: as the run began, or else OMP_NUM_THREADS or all cores)")
+      ->check(CLI::Range(1, 4096).description(""));
 }
 
 Device RunArguments::place() const {
@@ -73,19 +93,20 @@ int exit_code(RunEnd end) {
   return end == RunEnd::finished || !interrupted() ? 0 : 130;
 }
 
-int run_program(const char* name, CLI::App& app, int argc, char** argv,
-                const std::function<int()>& body) {
-  app.name(name);
-  app.failure_message([name](const CLI::App*, const CLI::Error& e) {
-    return fmt::format("{}: {}; see {} --help\n", name, e.what(), name);
-  });
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : 2;
-  }
-  catch_interrupts();
+namespace {
+
+// Tells when text for standard output was lost (a full disk, a closed pipe).
+bool output_lost(const char* name) {
+  std::cout.flush();
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0 && std::cout.good()) return false;
+  std::fprintf(stderr, "%s: cannot write to standard output%s%s; part of the text is lost\n", name,
+               errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  return true;
+}
+
+int run_body(const char* name, const std::function<int()>& body) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
@@ -93,9 +114,29 @@ int run_program(const char* name, CLI::App& app, int argc, char** argv,
   } catch (const std::filesystem::filesystem_error& e) {
     std::fprintf(stderr, "%s: %s: %s\n", name, e.path1().c_str(), e.code().message().c_str());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "%s: %s\n", name, json_reason(e).c_str());
+    // What fmt throws when it cannot print says less than output_lost() does.
+    if (std::ferror(stdout) == 0) std::fprintf(stderr, "%s: %s\n", name, json_reason(e).c_str());
   }
   return 1;
+}
+
+}  // namespace
+
+int run_program(const char* name, CLI::App& app, int argc, char** argv,
+                const std::function<int()>& body) {
+  app.name(name);
+  app.failure_message([name](const CLI::App*, const CLI::Error& e) {
+    return fmt::format("{}: {}; see {} --help\n", name, e.what(), name);
+  });
+  int code = 0;
+  try {
+    app.parse(argc, argv);
+    catch_interrupts();
+    code = run_body(name, body);
+  } catch (const CLI::ParseError& e) {
+    code = app.exit(e) == 0 ? 0 : 2;
+  }
+  return output_lost(name) && code == 0 ? 1 : code;
 }
 
 }  // namespace slotwise

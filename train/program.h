@@ -26,6 +26,10 @@ struct SettingsArguments {
   Options load(bool required = true) const;
 };
 
+// --seed: any whole number of 64 bits.
+void add_seed(CLI::App& app, std::uint64_t& seed,
+              const std::string& description = "seed of every random choice");
+
 struct RunArguments {
   RunRequest run;
   std::uint64_t seed = 0;
@@ -36,6 +40,7 @@ struct RunArguments {
 };
 
 // Runs the body and turns exceptions into messages and exit codes. The body returns the exit code.
+// Text that standard output did not take makes a success a failure.
 int run_program(const char* name, CLI::App& app, int argc, char** argv,
                 const std::function<int()>& body);
 int exit_code(RunEnd end);

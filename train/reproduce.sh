@@ -21,6 +21,11 @@ while [ $# -gt 0 ]; do
     *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;
   esac
 done
+if [ ! -f "train/presets/$preset.toml" ]; then
+  names=$(basename -s .toml train/presets/*.toml | paste -sd, | sed 's/,/, /g')
+  printf "there is no preset '%s'; the presets are %s\n" "$preset" "$names" >&2
+  exit 2
+fi
 out=out/$preset
 [ "$preset" = biographies ] && out=out/reproduce
 

@@ -1,7 +1,10 @@
 #include "train/run_folder.h"
 
+#include <omp.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -13,7 +16,9 @@ namespace {
 
 // Only files that a run makes itself.
 void clear_run(const fs::path& out) {
-  for (const char* name : {"run.json", "metrics.jsonl", "result.json"}) fs::remove(out / name);
+  for (const char* name : {"run.json", "metrics.jsonl", "result.json", "result.pending"}) {
+    fs::remove(out / name);
+  }
   for (const char* name : {"checkpoint", "checkpoint.tmp", "checkpoint.old"}) {
     fs::remove_all(out / name);
   }
@@ -21,10 +26,6 @@ void clear_run(const fs::path& out) {
 
 void expect_same(const nlohmann::json& before, const nlohmann::json& now, const fs::path& out) {
   if (before == now) return;
-  if (!before.is_object()) {
-    user_error("{} is damaged; choose another --out, or --fresh to begin again",
-               (out / "run.json").string());
-  }
   const auto patch = nlohmann::json::diff(before, now);
   const std::string where = patch.at(0).at("path").get<std::string>();
   const nlohmann::json::json_pointer pointer(where);
@@ -40,32 +41,79 @@ void expect_same(const nlohmann::json& before, const nlohmann::json& now, const 
 }  // namespace
 
 RunFolder::RunFolder(const RunRequest& request, const nlohmann::json& settings)
-    : out_(request.out), fresh_(request.fresh), settings_(settings.dump(2) + "\n") {
-  if (fs::exists(out_) && !fs::is_directory(out_)) {
-    user_error("--out {} is a file; give a folder", out_.string());
-  }
-  if (fresh_) return;
+    : out_(request.out), fresh_(request.fresh) {
   const fs::path path = out_ / "run.json";
-  if (fs::exists(path)) {
-    // What was written is compared, so that a number counts as its text does.
-    expect_same(nlohmann::json::parse(read_file(path), nullptr, false),
-                nlohmann::json::parse(settings_), out_);
-  } else if (finished() || checkpoint_exists(checkpoint())) {
+  nlohmann::json before;  // null: no run yet
+  if (!fresh_ && fs::exists(path)) {
+    before = nlohmann::json::parse(read_file(path), nullptr, false);
+    if (!before.is_object()) {
+      user_error("{} is damaged; choose another --out, or --fresh to begin again", path.string());
+    }
+  } else if (!fresh_ && (fs::exists(result()) || checkpoint_exists(checkpoint()))) {
     user_error(
         "{} holds a run without its run.json; choose another --out, or --fresh to begin again",
         out_.string());
   }
+  choose_threads(before, request.threads);
+  nlohmann::json now = settings;
+  now["threads"] = threads_;
+  settings_ = now.dump(2) + "\n";
+  // What was written is compared, so that a number counts as its text does.
+  if (!before.is_null()) expect_same(before, nlohmann::json::parse(settings_), out_);
+}
+
+void RunFolder::choose_threads(const nlohmann::json& before, int wanted) {
+  const auto recorded = before.is_object() ? before.find("threads") : before.end();
+  const bool known = recorded != before.end() && recorded->is_number_unsigned() && *recorded > 0;
+  threads_ = wanted > 0 ? wanted : known ? recorded->get<int>() : omp_get_max_threads();
+  if (known && threads_ != *recorded) {
+    user_error(
+        "{} holds a run on {} threads, and {} would change its numbers; leave --threads out, "
+        "choose another --out, or --fresh to begin again",
+        out_.string(), recorded->dump(), threads_);
+  }
+  omp_set_num_threads(threads_);
 }
 
 void RunFolder::begin() {
   create_folder(out_);
   if (fresh_) clear_run(out_);
   fresh_ = false;
+  remove_leftovers();
+  fs::remove(pending());
   write_file_atomically(out_ / "run.json", settings_);
 }
 
-bool RunFolder::finished() const {
-  return !fresh_ && fs::exists(result());
+bool RunFolder::finished(bool wants_model) const {
+  if (fresh_) return false;
+  // The exchange of the last checkpoint is what ends a run; its result is moved in after it.
+  if (!fs::exists(result()) && fs::exists(pending()) && checkpoint_exists(checkpoint()) &&
+      !resumable()) {
+    fs::rename(pending(), result());
+  }
+  if (!fs::exists(result())) return false;
+  const auto row = nlohmann::json::parse(read_file(result()), nullptr, false);
+  if (!row.is_object()) {
+    user_error("{} is damaged; --fresh runs it again", result().string());
+  }
+  if (!row.value("checkpoint", true)) {
+    if (wants_model) {
+      user_error(
+          "{} is finished and its model was not kept (--no-checkpoint); --fresh runs it again",
+          out_.string());
+    }
+    remove_checkpoint();
+    remove_leftovers();
+    return true;
+  }
+  if (!checkpoint_exists(checkpoint())) {
+    user_error(
+        "{} is finished, but its model {} is missing; copy it back, or --fresh runs it again",
+        out_.string(), checkpoint().string());
+  }
+  verify_checksums(existing_checkpoint(checkpoint()));
+  remove_leftovers();
+  return true;
 }
 
 bool RunFolder::resumable() const {
@@ -81,11 +129,38 @@ void RunFolder::expect_finite(std::int64_t step, double loss, double gradient_no
   user_error(
       "the run diverged: at step {} the loss is {} and the gradient norm {}; {}; take a lower "
       "learning rate and another --out",
-      step, loss, gradient_norm, kept);
+      step, std::abs(loss), std::abs(gradient_norm), kept);  // nan has a sign, too
 }
 
-void RunFolder::write_result(const nlohmann::json& value) const {
-  write_file_atomically(result(), value.dump(2) + "\n");
+void RunFolder::remove_leftovers() const {
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(out_)) {
+    if (entry.path().filename().string().find(".partial-") != std::string::npos) {
+      left.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : left) fs::remove(path);
+  if (!fs::exists(checkpoint() / "config.json")) return;
+  for (const char* name : {"checkpoint.tmp", "checkpoint.old"}) fs::remove_all(out_ / name);
+}
+
+void RunFolder::remove_checkpoint() const {
+  for (const char* name : {"checkpoint", "checkpoint.tmp", "checkpoint.old"}) {
+    fs::remove_all(out_ / name);
+  }
+}
+
+void RunFolder::finish(nlohmann::json row, const std::function<void()>& save_model) const {
+  row["checkpoint"] = save_model != nullptr;
+  const std::string text = row.dump(2) + "\n";
+  if (!save_model) {
+    write_file_atomically(result(), text);
+    remove_checkpoint();
+    return;
+  }
+  write_file_atomically(pending(), text);
+  save_model();
+  fs::rename(pending(), result());
 }
 
 }  // namespace slotwise

@@ -1,12 +1,14 @@
 // The folder of one training run, and what makes it resume by itself:
-//   run.json        the settings it was started with; another start must have the same
-//   metrics.jsonl   a line per step and per evaluation
-//   checkpoint/     weights and, while unfinished, optimizer state and step
-//   result.json     written last: the run is finished
+//   run.json         the settings it was started with; another start must have the same
+//   metrics.jsonl    a line per step and per evaluation
+//   checkpoint/      weights and, while unfinished, optimizer state and step
+//   result.json      written last: the run is finished
+//   result.pending   the result while the last checkpoint is being written
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -18,31 +20,44 @@ struct RunRequest {
   bool quiet = false;
   bool memory_report = false;
   std::int64_t stop_after =
-      0;  // stop after so many steps of this start, as an interrupt would; 0: never
+      0;            // stop after so many steps of this start, as an interrupt would; 0: never
+  int threads = 0;  // 0: as the run began, or else as many as OpenMP takes by itself
 };
 
 class RunFolder {
  public:
-  // Looks, and changes nothing. UserError when `out` holds a run with other settings, naming the
-  // first that differs.
+  // Looks, and changes no file. UserError when `out` holds a run with other settings, naming the
+  // first that differs. Sets the number of threads: other bits come of another number, so a run
+  // keeps that with which it began. The caller holds the RunLock of the folder.
   RunFolder(const RunRequest& request, const nlohmann::json& settings);
   // Makes the folder and writes run.json: to be called when everything else has been found right,
   // so that a start with a mistake leaves no trace.
   void begin();
 
-  bool finished() const;
+  // Also true for a run that was killed after its last checkpoint: its result is then put in place.
+  // UserError when the model that a finished run should have is missing or damaged. `wants_model`:
+  // a run that was to keep none does not do.
+  bool finished(bool wants_model = true) const;
   bool resumable() const;  // a checkpoint with trainer.json is there
   // UserError when a loss or a gradient norm is no finite number: a run that diverges stops with
   // its last checkpoint as it was.
   void expect_finite(std::int64_t step, double loss, double gradient_norm) const;
   std::filesystem::path checkpoint() const { return out_ / "checkpoint"; }
   std::filesystem::path metrics() const { return out_ / "metrics.jsonl"; }
-  std::filesystem::path result() const { return out_ / "result.json"; }
-  void write_result(const nlohmann::json& result) const;
+  // Ends the run. `save_model` writes the finished checkpoint, without the state to resume from;
+  // null: no model is kept. A kill at any moment leaves a run that resumes or one that is finished.
+  void finish(nlohmann::json result, const std::function<void()>& save_model) const;
 
  private:
+  std::filesystem::path result() const { return out_ / "result.json"; }
+  std::filesystem::path pending() const { return out_ / "result.pending"; }
+  void choose_threads(const nlohmann::json& before, int wanted);
+  void remove_checkpoint() const;
+  void remove_leftovers() const;  // what killed programs were writing aside
+
   std::filesystem::path out_;
   bool fresh_ = false;
+  int threads_ = 0;
   std::string settings_;  // text of run.json
 };
 

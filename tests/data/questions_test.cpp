@@ -50,22 +50,5 @@ TEST(Questions, BrokenRowsAreNamed) {
   EXPECT_TRUE(contains(refusal(""), "holds no questions"));
 }
 
-TEST(Questions, Halves) {
-  std::vector<Question> questions(3);
-  questions[0].id = "a";
-  questions[0].half = 0;
-  questions[1].id = "b";
-  questions[1].half = 1;
-  questions[2].id = "c";
-  questions[2].half = 0;
-  const auto first = questions_of_half(questions, 0);
-  ASSERT_EQ(first.size(), 2u);
-  EXPECT_EQ(first[1].id, "c");
-  questions[1].half = 0;
-  EXPECT_TRUE(contains(user_error_of([&] { questions_of_half(questions, 1); }), "half 1"));
-  questions[1].half.reset();
-  EXPECT_TRUE(contains(user_error_of([&] { questions_of_half(questions, 0); }), "question b"));
-}
-
 }  // namespace
 }  // namespace slotwise

@@ -52,6 +52,20 @@ TEST_F(BadSettings, KeysAndValues) {
   settings_refused("pretrain~x=3", {"pretrain~x"});
 }
 
+TEST_F(BadSettings, NumbersThatMakeNoModel) {
+  settings_refused("memory.value_std=-0.1", {"'memory.value_std' must be from 0"});
+  settings_refused("memory.key_std=-1", {"'memory.key_std' must be from 0"});
+  settings_refused("memory.norm_eps=0", {"'memory.norm_eps' must be from 1e-30"});
+  settings_refused("model.embedding_std=-1", {"'model.embedding_std' must be from 0"});
+  settings_refused("evaluate.target=nwe",
+                   {"evaluate.target must name a set of questions", "'nwe'"});
+  settings_refused("evaluate.heldout=odl", {"evaluate.heldout must name", "old"});
+  for (const char* huge : {"model.intermediate_size=2000000000", "memory.value_dim=2000000000",
+                           "model.num_hidden_layers=2000000000"}) {
+    settings_refused(huge, {"the model has", "GiB", "lower the sizes in [model] or [memory]"});
+  }
+}
+
 TEST_F(BadSettings, Sources) {
   const Words rest = {"--data", data_, "--out", out_};
   refuses("pretrain", Words{"--preset", "nowhere"} + rest,
@@ -67,7 +81,13 @@ TEST_F(BadSettings, Sources) {
 TEST_F(BadSettings, Usage) {
   refuses("pretrain", {"--preset", "smoke"}, {"--data is required"}, 2);
   refuses("pretrain", world().pretrain(out_) + Words{"--frehs"}, {"--frehs"}, 2);
-  refuses("pretrain", world().pretrain(out_) + Words{"--seed", "-4"}, {"--seed"}, 2);
+  for (const char* seed : {"-4", "18446744073709551616", "1.5", "one", ""}) {
+    refuses("pretrain", world().pretrain(out_) + Words{"--seed", seed},
+            {"--seed: a seed is a whole number from 0 to 18446744073709551615, got '" +
+             std::string(seed) + "'"},
+            2);
+  }
+  refuses("pretrain", world().pretrain(out_) + Words{"--threads", "0"}, {"--threads"}, 2);
   refuses("pretrain", world().pretrain(out_) + Words{"--device", "tpu"},
           {"--device must be cpu or cuda, got 'tpu'"});
   refuses("evaluate", {"--checkpoint", checkpoint_, "--data", data_, "--batch", "0"}, {"--batch"},
@@ -96,6 +116,28 @@ TEST_F(BadSettings, FinetuningThatDoesNotFit) {
   words = world().finetune(out_, "lora");
   *std::find(words.begin(), words.end(), "2") = "-2";
   refuses("finetune", words, {"--method lora needs --rank of at least 1"});
+}
+
+TEST_F(BadSettings, OptionsThatTheMethodDoesNotUse) {
+  const auto refused = [&](const std::string& method, const Words& more, const Words& phrases) {
+    refuses("finetune", world().finetune(out_, method) + more, phrases);
+  };
+  for (const char* method : {"full", "lora", "all_rows"}) {
+    refused(method, {"--rows", "12"},
+            {std::string("--method ") + method + " does not use --rows", "smf, tf and random"});
+  }
+  for (const char* method : {"full", "smf", "all_rows"}) {
+    refused(method, {"--rank", "2"}, {"does not use --rank", "belongs to lora"});
+  }
+  for (const char* method : {"full", "lora"}) {
+    refused(method, {"--optimizer", "adam"}, {"does not use --optimizer", "all_rows"});
+  }
+  Words words = world().finetune(out_, "lora");
+  *std::find(words.begin(), words.end(), "2") = "17";
+  refuses("finetune", words, {"--rank 17 is more than", "at most 16"});
+  words = world().finetune(out_, "tf");
+  *std::find(words.begin(), words.end(), "12") = "257";
+  refuses("finetune", words, {"--rows 257 is more than the memory's 256 slots"});
 }
 
 TEST_F(BadSettings, MemoryMethodsWithoutAMemory) {

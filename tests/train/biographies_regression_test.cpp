@@ -132,21 +132,21 @@ TEST_F(BiographiesRegression, SparseFinetuningForgetsLessThanItsRivals) {
     std::printf(" at the end: new %.3f, old drop %6.3f, worst text rise %6.3f\n", end.learned,
                 end.old_drop, curve.worst_text_rise());
   }
-  double smf_drop = 1.0;  // of the sparser of the two that learns
+  std::optional<double> smf_drop;  // the worse of the two, of those that learn
   for (const char* name : {"smf_512", "smf_256"}) {
     EXPECT_LT(curves.at(name).worst_text_rise(), 0.02) << name;
     const auto learned = curves.at(name).first_reaching(0.88);
     if (!learned) continue;
     EXPECT_LT(learned->old_drop, 0.22) << name;
-    smf_drop = learned->old_drop;
+    smf_drop = std::max(smf_drop.value_or(learned->old_drop), learned->old_drop);
   }
-  EXPECT_LT(smf_drop, 1.0) << "neither 256 nor 512 rows learn 0.88 of the new facts";
+  ASSERT_TRUE(smf_drop) << "neither 256 nor 512 rows learn 0.88 of the new facts";
   const auto full = curves.at("full").first_reaching(0.90);
   const auto lora = curves.at("lora").first_reaching(0.90);
   ASSERT_TRUE(full && lora) << "full finetuning and LoRA reach 0.90";
   EXPECT_GT(full->text_rise, 0.12);
   EXPECT_GT(lora->text_rise, 0.12);
-  EXPECT_GT(lora->old_drop, smf_drop + 0.08);
+  EXPECT_GT(lora->old_drop, *smf_drop + 0.08);
   EXPECT_GT(curves.at("full_eager").points.back().old_drop, 0.35);
 }
 

@@ -24,26 +24,62 @@ TEST(ParetoAnalysis, StatisticLeavesOutMissingSeeds) {
   EXPECT_FALSE(statistic({std::nullopt}).mean);
 }
 
-TEST(ParetoAnalysis, FirstReachingAndDropUseTheirHalf) {
-  Trajectory run = {checkpoint(0, 0, 1), checkpoint(10, 0.5, 0.8), checkpoint(20, 0.95, 0.5)};
-  run[1].target.half0 = 0.9;
+TEST(ParetoAnalysis, DropUsesItsHalf) {
+  Trajectory run = {checkpoint(0, 0, 1), checkpoint(10, 0.5, 0.8)};
   run[1].heldout.half0 = 0.7;
-  EXPECT_EQ(first_reaching(run, Half::choosing, 0.9), 1u);
-  EXPECT_EQ(first_reaching(run, Half::reporting, 0.9), 2u);
-  EXPECT_FALSE(first_reaching(run, Half::reporting, 0.96));
   EXPECT_DOUBLE_EQ(*relative_drop(run, 1, Half::choosing), 0.3);
   EXPECT_DOUBLE_EQ(*relative_drop(run, 1, Half::reporting), 0.2);
   run[0].heldout.half1 = 0;
   EXPECT_FALSE(relative_drop(run, 1, Half::reporting));
 }
 
+TEST(ParetoAnalysis, MatchedPointLiesOnTheLineBetweenTwoEvaluations) {
+  Trajectory run = {checkpoint(0, 0, 1, 2), checkpoint(10, 0.5, 0.8, 2.1),
+                    checkpoint(20, 0.75, 0.6, 2.5), checkpoint(30, 1.0, 0.1, 3)};
+  run[1].target.half0 = 0.75;
+  const auto reporting = matched_point(run, Half::reporting, 0.7);
+  EXPECT_NEAR(reporting->step, 18, 1e-12);
+  EXPECT_EQ(reporting->target, 0.7);
+  EXPECT_NEAR(*reporting->drop, 0.36, 1e-12);
+  EXPECT_NEAR(reporting->text_rise, 0.42, 1e-12);
+  EXPECT_NEAR(matched_point(run, Half::choosing, 0.7)->step, 10 * 0.7 / 0.75, 1e-12);
+  // An evaluation right on the target is the point itself.
+  EXPECT_EQ(matched_point(run, Half::reporting, 0.75)->step, 20);
+  EXPECT_NEAR(*matched_point(run, Half::reporting, 0.75)->drop, 0.4, 1e-12);
+  EXPECT_FALSE(matched_point(run, Half::reporting, 1.01));
+  // Before the first there is nothing to draw a line from.
+  run[0].target.half1 = 0.8;
+  EXPECT_EQ(matched_point(run, Half::reporting, 0.7)->step, 0);
+  EXPECT_EQ(matched_point(run, Half::reporting, 0.7)->target, 0.8);
+  EXPECT_EQ(*matched_point(run, Half::reporting, 0.7)->drop, 0);
+  run[0].heldout.half1 = 0;
+  EXPECT_FALSE(matched_point(run, Half::reporting, 0.9)->drop);
+}
+
+TEST(ParetoAnalysis, MatchedFiguresDoNotDependOnHowOftenARunIsEvaluated) {
+  // One run that learns and forgets evenly, evaluated at every step and at every seventh.
+  Trajectory often, seldom;
+  for (std::int64_t step = 0; step <= 42; ++step) {
+    const auto share = static_cast<double>(step) / 42;
+    often.push_back(checkpoint(step, share, 1 - 0.4 * share, 2 + share));
+    if (step % 7 == 0) seldom.push_back(often.back());
+  }
+  const auto one = matched_point(often, Half::reporting, 0.9);
+  const auto other = matched_point(seldom, Half::reporting, 0.9);
+  EXPECT_NEAR(*one->drop, 0.36, 1e-12);
+  EXPECT_NEAR(*other->drop, 0.36, 1e-12);
+  EXPECT_NEAR(one->text_rise, other->text_rise, 1e-12);
+}
+
 TEST(ParetoAnalysis, ChoiceCountsSeedsThenDropThenLearning) {
-  const SettingScore two{.seeds_reached = 2, .drop_at_matched = 0.3, .target_at_end = 0.9};
-  const SettingScore one{.seeds_reached = 1, .drop_at_matched = 0.1, .target_at_end = 0.95};
+  const SettingScore two{
+      .seeds_reached = 2, .drop_at_matched = statistic({0.2, 0.4}), .target_at_end = 0.9};
+  const SettingScore one{
+      .seeds_reached = 1, .drop_at_matched = statistic({0.1, std::nullopt}), .target_at_end = 0.95};
   EXPECT_TRUE(better(two, one));
   EXPECT_FALSE(better(one, two));
   SettingScore gentle = two;
-  gentle.drop_at_matched = 0.2;
+  gentle.drop_at_matched = statistic({0.25, 0.3});
   EXPECT_TRUE(better(gentle, two));
   SettingScore learned = two;
   learned.target_at_end = 1;
@@ -57,6 +93,29 @@ TEST(ParetoAnalysis, ChoiceCountsSeedsThenDropThenLearning) {
   EXPECT_TRUE(better(never_gentle, never_more));
 }
 
+TEST(ParetoAnalysis, SettingsAreComparedOverTheSeedsThatBothReach) {
+  // Seed 0 is easy, seed 2 hard. On seed 1, which both reach, the second setting forgets less,
+  // although its mean is the higher one.
+  const SettingScore easy{.seeds_reached = 2,
+                          .drop_at_matched = statistic({0.05, 0.2, std::nullopt}),
+                          .target_at_end = 0.9};
+  const SettingScore hard{.seeds_reached = 2,
+                          .drop_at_matched = statistic({std::nullopt, 0.15, 0.5}),
+                          .target_at_end = 0.9};
+  EXPECT_TRUE(better(hard, easy));
+  EXPECT_FALSE(better(easy, hard));
+  // No seed in common: the drops say nothing, and what was learned decides.
+  const SettingScore first{
+      .seeds_reached = 1, .drop_at_matched = statistic({0.05, std::nullopt}), .target_at_end = 0.8};
+  const SettingScore second{
+      .seeds_reached = 1, .drop_at_matched = statistic({std::nullopt, 0.5}), .target_at_end = 0.9};
+  EXPECT_TRUE(better(second, first));
+  EXPECT_FALSE(better(first, second));
+}
+
+// Full finetuning passes 0.9 on its way from 0.475 to 0.95.
+constexpr double kFullShare = 0.425 / 0.475;
+
 TEST(ParetoAnalysis, ReportsTheChosenSettingPairedBySeed) {
   const ParetoPlan plan = two_method_plan({3, 5});
   const ParetoAnalysis analysis = analyse(plan, two_method_results(plan));
@@ -64,14 +123,15 @@ TEST(ParetoAnalysis, ReportsTheChosenSettingPairedBySeed) {
   EXPECT_EQ(full.setting, 0u);
   EXPECT_EQ(sparse.setting, 1u);  // the other one forgets less but never reaches the target
   EXPECT_DOUBLE_EQ(*full.reached.mean, 1);
-  EXPECT_NEAR(*full.drop_at_matched.per_seed[0], 0.20, 1e-12);
-  EXPECT_NEAR(*full.drop_at_matched.per_seed[1], 0.21, 1e-12);
+  EXPECT_NEAR(*full.drop_at_matched.per_seed[0], 0.1 + 0.1 * kFullShare, 1e-12);
+  EXPECT_NEAR(*full.drop_at_matched.per_seed[1], 0.1 + 0.11 * kFullShare, 1e-12);
   EXPECT_NEAR(*sparse.drop_at_matched.mean, 0.105, 1e-12);
-  EXPECT_NEAR(*full.drop_minus_reference.mean, 0.1, 1e-12);
-  EXPECT_NEAR(*full.drop_minus_reference.sd, 0, 1e-12);
+  EXPECT_NEAR(*full.drop_minus_reference.per_seed[0], 0.1 * kFullShare, 1e-12);
+  EXPECT_NEAR(*full.drop_minus_reference.per_seed[1], 0.11 * kFullShare - 0.01, 1e-12);
   EXPECT_NEAR(*sparse.drop_minus_reference.mean, 0, 1e-12);
-  EXPECT_NEAR(*full.text_rise_at_matched.mean, 0.3, 1e-12);
-  EXPECT_DOUBLE_EQ(*full.step_at_matched.mean, 20);
+  EXPECT_NEAR(*full.text_rise_at_matched.mean, 0.1 + 0.2 * kFullShare, 1e-12);
+  EXPECT_NEAR(*full.step_at_matched.mean, 10 + 10 * kFullShare, 1e-12);
+  EXPECT_DOUBLE_EQ(*full.target_at_matched.mean, 0.9);
   EXPECT_DOUBLE_EQ(full.seconds, 4);
   EXPECT_NEAR(*analysis.memory_off_drop.mean, 0.405, 1e-12);
 }
@@ -85,7 +145,7 @@ TEST(ParetoAnalysis, ChosenOnOneHalfReportedOnTheOther) {
   }
   const MethodSummary full = analyse(plan, results).methods[0];
   EXPECT_EQ(full.setting, 0u);
-  EXPECT_NEAR(*full.drop_at_matched.mean, 0.9, 1e-12);
+  EXPECT_NEAR(*full.drop_at_matched.mean, 0.1 + 0.8 * kFullShare, 1e-12);
   EXPECT_FALSE(full.drop_at_matched.sd);
 }
 
@@ -100,7 +160,7 @@ TEST(ParetoAnalysis, SeedThatNeverReachesIsLeftOut) {
   EXPECT_FALSE(full.drop_at_matched.per_seed[1]);
   EXPECT_FALSE(full.text_rise_at_matched.per_seed[1]);
   EXPECT_FALSE(full.drop_minus_reference.per_seed[1]);
-  EXPECT_NEAR(*full.drop_at_matched.mean, 0.2, 1e-12);
+  EXPECT_NEAR(*full.drop_at_matched.mean, 0.1 + 0.1 * kFullShare, 1e-12);
   EXPECT_NEAR(*full.drop_at_end.mean, 0.205, 1e-12);
 }
 

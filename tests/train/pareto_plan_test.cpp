@@ -75,6 +75,10 @@ TEST(ParetoPlan, RefusesWithTheNameOfTheKey) {
   EXPECT_TRUE(contains(refusal(tree(json::array({method}))), "letters, digits and '_'"));
   EXPECT_TRUE(contains(refusal(tree(json::array({kFull, kFull}))), "the name 'full' stands twice"));
   EXPECT_TRUE(contains(refusal(tree(json::array())), "no method to run"));
+  json second = kFull;
+  second["name"] = "other";
+  second["settings"].push_back({{"learning_rate", 1e-3}});
+  EXPECT_TRUE(contains(refusal(tree(json::array({kFull, second}))), "full has 1 and other has 2"));
   json settings = tree(json::array({kFull}));
   settings["pareto"]["matched_target"] = 1.5;
   EXPECT_TRUE(contains(refusal(settings), "matched_target must be in (0, 1]"));

@@ -19,9 +19,12 @@ using testing::two_method_results;
 bool draws_all(const ParetoPlan& plan, const SweepResults& results, const TemporaryFolder& folder) {
   folder.write("pareto.gp", pareto_script(plan, results, analyse(plan, results)));
   if (!run_gnuplot(folder.path(), "pareto.gp")) return false;
-  for (const std::string name : kParetoFigures) {
-    EXPECT_EQ(read_file(folder / (name + ".png")).substr(1, 3), "PNG") << name;
-    EXPECT_TRUE(contains(read_file(folder / (name + ".svg")), "</svg>")) << name;
+  for (const ParetoFigure& figure : kParetoFigures) {
+    EXPECT_EQ(read_file(folder / figure.file(".png")).substr(1, 3), "PNG") << figure.name;
+    const std::string svg = titled_svg(read_file(folder / figure.file(".svg")), figure.title);
+    EXPECT_TRUE(contains(svg, "</svg>")) << figure.name;
+    EXPECT_TRUE(contains(svg, "<title>" + std::string(figure.title) + "</title>")) << figure.name;
+    EXPECT_FALSE(contains(svg, "<title>gnuplot_plot")) << figure.name;
   }
   return true;
 }
@@ -78,20 +81,36 @@ TEST(ParetoReport, PageIsSelfContainedAndHonest) {
   const ParetoAnalysis analysis = analyse(plan, results);
   results.pretrain.front().target_prompts = 64;
   results.pretrain.front().heldout_prompts = 512;
-  ReportFacts facts{.command = "slotwise-pareto --set 'a<b'", .settings = "{\"x\": 1}"};
+  ReportFacts facts{.command = "slotwise-pareto --set 'a<b'",
+                    .settings = "{\"x\": 1}",
+                    .versions = {{"commit", "1234abc"}, {"gemm", "a GEMM 1.2"}}};
   facts.figures["pareto"] = "<?xml?>\n<svg id='a'><use xlink:href='#a'/></svg>";
   const std::string page = html_report(plan, results, analysis, facts);
   for (const char* part :
        {"All baselines run on the memory model", "slotwise-pareto --set 'a&lt;b'",
         "loses 40.5 ± 0.7 % of the old knowledge", "<svg id='pareto-a'>", "gnuplot was not found",
-        "1 of 2", "<td>20.0, -</td>", "chosen on half 0 and reported on half 1",
+        "1 of 2", "<td>18.9, -</td>", "chosen on half 0 and reported on half 1",
         "about 32 prompts of the new and 256 of the old", "prefers-color-scheme: dark",
+        "commit 1234abc", "a GEMM 1.2", "on the straight line from the last one below",
         "{&quot;x&quot;: 1}"}) {
     EXPECT_TRUE(contains(page, part)) << part;
   }
+  EXPECT_FALSE(contains(page, "too small to mean anything"));
   for (const char* part : {"src=", "<link", "@import", "<?xml", "<script"}) {
     EXPECT_FALSE(contains(page, part)) << part;
   }
+}
+
+TEST(ParetoReport, WarnsOfTooFewPrompts) {
+  const ParetoPlan plan = two_method_plan({0});
+  SweepResults results = two_method_results(plan);
+  results.pretrain.front().target_prompts = 16;
+  results.pretrain.front().heldout_prompts = 512;
+  EXPECT_TRUE(contains(too_small_warning(results), "has 8 prompts, one answer more or less"));
+  const std::string page = html_report(plan, results, analyse(plan, results), {});
+  EXPECT_TRUE(contains(page, "too small to mean anything"));
+  results.pretrain.front().target_prompts = 64;
+  EXPECT_EQ(too_small_warning(results), "");
 }
 
 TEST(ParetoReport, SvgIdsOfTwoPicturesDiffer) {

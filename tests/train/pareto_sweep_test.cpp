@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "tests/data/temporary_folder.h"
 #include "train/pareto_summary.h"
+#include "train/pareto_versions.h"
 
 namespace slotwise {
 namespace {
@@ -87,7 +88,15 @@ class ParetoSweepTest : public ::testing::Test {
   json stored(const json& tree) const {
     const Options options = Options::from_json(tree);
     return sweep_settings(options, read_pareto_plan(options, {}), "slotwise-pareto --preset test",
-                          setup_.settings_arguments);
+                          setup_);
+  }
+
+  // With one setting more for both methods.
+  static json longer_settings() {
+    json more = settings();
+    more["pareto"]["methods"][0]["settings"].push_back({{"learning_rate", 1e-3}});
+    more["pareto"]["methods"][1]["settings"].push_back({{"learning_rate", 0.1}, {"rows", 32}});
+    return more;
   }
 
   TemporaryFolder folder_;
@@ -105,18 +114,22 @@ TEST_F(ParetoSweepTest, RunsEveryStageWithItsArguments) {
                        "--seed 4 --out " +
                            seed + "/data threads 1"));
   EXPECT_TRUE(contains(log("pretrain"),
-                       "--seed 4 --data " + seed + "/data --out " + seed + "/pretrain --quiet"));
-  EXPECT_TRUE(contains(log("background"),
-                       "--checkpoint " + seed + "/pretrain/checkpoint --data " + seed + "/data"));
+                       "--seed 4 --data " + seed + "/data --out " + seed +
+                           "/pretrain --set evaluate.questions=[\"new\",\"old\"] --quiet"));
+  EXPECT_TRUE(contains(log("background"), "--checkpoint " + seed + "/pretrain/checkpoint --data " +
+                                              seed + "/data --seed 4 --quiet"));
   EXPECT_TRUE(contains(log("smf_adam-t32-lr0.05"),
                        "--method smf --optimizer adam --rows 32 --learning-rate 0.05 --seed 4 "
                        "--out " +
                            seed + "/smf_adam-t32-lr0.05"));
   EXPECT_TRUE(contains(log("full-lr1e-4"), "--method full --learning-rate 0.0001 --seed 4"));
+  EXPECT_TRUE(contains(log("full-lr1e-4"),
+                       "--set evaluate.questions=[\"new\",\"old\"] --quiet --no-checkpoint"));
 
   const SweepResults results = read_sweep_results(plan_, setup_.out);
   const ParetoAnalysis analysis = analyse(plan_, results);
-  const json summary = summary_json(plan_, results, analysis);
+  const json summary = summary_json(plan_, results, analysis, {{"slotwise", "1.2"}});
+  EXPECT_EQ(summary["versions"]["slotwise"], "1.2");
   EXPECT_EQ(summary["preset"], "test");
   EXPECT_EQ(summary["memory_off_drop"]["per_seed"], json({0.5, 0.5}));
   const json& sparse = summary["methods"]["smf_adam"];
@@ -131,12 +144,17 @@ TEST_F(ParetoSweepTest, RunsEveryStageWithItsArguments) {
   EXPECT_TRUE(contains(csv, "smf_adam,4,0.05,32,0,1,20,0.9,0.9,0.9,0.6,0.6,0.6,2.5,64,1,2\n"));
 }
 
+TEST_F(ParetoSweepTest, ModelsAreKeptOnRequest) {
+  setup_.keep_checkpoints = true;
+  ASSERT_FALSE(sweep(settings()).failure);
+  EXPECT_FALSE(contains(log("full-lr1e-4"), "--no-checkpoint"));
+}
+
 TEST_F(ParetoSweepTest, FinishedRunsAreNotStartedAgain) {
   ASSERT_FALSE(sweep(settings()).failure);
   std::filesystem::remove(setup_.out / "seed-4/full-lr1e-4/result.json");
   script("pretrain", "exit 1");
-  json more = settings();
-  more["pareto"]["methods"][0]["settings"].push_back({{"learning_rate", 1e-3}});
+  const json more = longer_settings();
   ASSERT_FALSE(sweep(more).failure);
   const auto kept =
       std::count_if(jobs_.begin(), jobs_.end(), [](auto& job) { return job.finished; });
@@ -168,10 +186,9 @@ TEST_F(ParetoSweepTest, BrokenResultIsNamed) {
 
 TEST_F(ParetoSweepTest, FolderIsKeptForOneSweep) {
   { const SweepFolder first(setup_.out, stored(settings()), false); }
-  json more = settings();
+  json more = longer_settings();
   more["pareto"]["seeds"] = {0, 1, 2};
   more["pareto"]["matched_target"] = 0.5;
-  more["pareto"]["methods"][0]["settings"].push_back({{"learning_rate", 1e-3}});
   { const SweepFolder again(setup_.out, stored(more), false); }
   EXPECT_EQ(read_sweep_settings(setup_.out)["seeds"], json({0, 1, 2}));
 
@@ -189,6 +206,35 @@ TEST_F(ParetoSweepTest, FolderIsKeptForOneSweep) {
   EXPECT_TRUE(contains(
       user_error_of([&] { const SweepFolder second(setup_.out, stored(settings()), false); }),
       "another slotwise-pareto is at work"));
+}
+
+TEST_F(ParetoSweepTest, ResultsOfAnotherBuildAreNotGoneOnWith) {
+  { const SweepFolder first(setup_.out, stored(settings()), false); }
+  const json versions = read_sweep_settings(setup_.out)["versions"];
+  for (const char* key : {"slotwise", "commit", "compiler", "architecture", "gemm", "programs"}) {
+    EXPECT_FALSE(versions[key].get<std::string>().empty()) << key;
+  }
+  { const SweepFolder same(setup_.out, stored(settings()), false); }
+  script("finetune", "echo built anew");
+  EXPECT_TRUE(contains(
+      user_error_of([&] { const SweepFolder refused(setup_.out, stored(settings()), false); }),
+      "results of another build of Slotwise (its programs have been built anew"));
+  EXPECT_EQ(read_sweep_settings(setup_.out)["versions"], versions);
+  { const SweepFolder fresh(setup_.out, stored(settings()), true); }
+  EXPECT_NE(read_sweep_settings(setup_.out)["versions"], versions);
+  std::filesystem::remove(setup_.programs / "slotwise-pretrain");
+  EXPECT_TRUE(contains(user_error_of([&] { stored(settings()); }), "slotwise-pretrain is missing"));
+}
+
+TEST_F(ParetoSweepTest, BuildsAreToldApartByWhatAPersonKnows) {
+  const json there = {{"programs", "a"}, {"gemm", "g"}, {"commit", "1"}, {"processor", "p"}};
+  json now = there;
+  now["processor"] = "q";
+  now["commit"] = "2";
+  EXPECT_EQ(other_build(there, now), "");  // the same programs
+  now["programs"] = "b";
+  EXPECT_EQ(other_build(there, now), "commit is 1 there and 2 now");
+  EXPECT_EQ(other_build(json::object(), now), "commit is not recorded there and 2 now");
 }
 
 TEST_F(ParetoSweepTest, FreshDeletesOnlyWhatASweepMakes) {

@@ -201,6 +201,75 @@ TEST(Resume, TwoThreadsGiveTheSameBitsAgain) {
   expect_same_runs(folder / "a-smf", folder / "b-smf");
 }
 
+// A run goes on with the threads it began with, whatever the machine offers now.
+TEST(Resume, KeepsItsThreads) {
+  const TemporaryFolder folder;
+  const fs::path straight = folder / "straight", parts = folder / "parts";
+  run_well("pretrain", tiny_world().pretrain(straight), 2);
+  run_well("pretrain",
+           tiny_world().pretrain(parts) + Words{"--threads", "2", "--stop-after", "10"});
+  EXPECT_EQ(read_json_file(parts / "run.json").at("threads"), 2);
+  const Finished other =
+      run_program("pretrain", tiny_world().pretrain(parts) + Words{"--threads", "3"});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_TRUE(contains(other.error, "holds a run on 2 threads, and 3 would change")) << other.error;
+  run_well("pretrain", tiny_world().pretrain(parts), 1);
+  EXPECT_EQ(read_json_file(parts / "run.json").at("threads"), 2);
+  expect_same_runs(straight, parts);
+}
+
+// A kill after the last checkpoint, before its result is in place: nothing is done again.
+TEST(Resume, AKillBetweenTheLastCheckpointAndItsResult) {
+  const TemporaryFolder folder;
+  const Words commands[] = {tiny_world().pretrain(folder / "pretrain"),
+                            tiny_world().finetune(folder / "finetune", "lora")};
+  for (const Words& words : commands) {
+    const char* program = &words == commands ? "pretrain" : "finetune";
+    const fs::path run = folder / program;
+    run_well(program, words);
+    const json before = read_json_file(run / "result.json");
+    const auto model_time = fs::last_write_time(run / "checkpoint/model.safetensors");
+    fs::rename(run / "result.json", run / "result.pending");
+    fs::copy(run / "checkpoint", run / "checkpoint.tmp");
+    folder.write(program + std::string("/run.json.partial-1"), "{");
+    const Finished again = run_well(program, words);
+    EXPECT_TRUE(contains(again.out, "is finished already")) << again.out;
+    EXPECT_EQ(read_json_file(run / "result.json"), before);
+    EXPECT_EQ(fs::last_write_time(run / "checkpoint/model.safetensors"), model_time);
+    for (const char* left :
+         {"result.pending", "checkpoint.tmp", "run.json.partial-1", "run.lock"}) {
+      EXPECT_FALSE(fs::exists(run / left)) << left;
+    }
+  }
+}
+
+// A kill just before the last checkpoint leaves a result that is not yet true.
+TEST(Resume, AKillBeforeTheLastCheckpoint) {
+  const TemporaryFolder folder;
+  const fs::path straight = folder / "straight", killed = folder / "killed";
+  run_well("pretrain", tiny_world().pretrain(straight));
+  run_well("pretrain", tiny_world().pretrain(killed) + Words{"--stop-after", "10"});
+  folder.write("killed/result.pending", "{\"finished\": true}");
+  run_well("pretrain", tiny_world().pretrain(killed));
+  expect_same_runs(straight, killed);
+}
+
+// A kill while the state of a run that keeps no model is removed.
+TEST(Resume, AKillWhileTheStateIsRemoved) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Words words = tiny_world().finetune(run, "smf");
+  run_well("finetune", words + Words{"--stop-after", "10"});
+  fs::copy(run / "checkpoint", folder / "state");
+  run_well("finetune", words + Words{"--no-checkpoint"});
+  EXPECT_FALSE(fs::exists(run / "checkpoint"));
+  fs::copy(folder / "state", run / "checkpoint");
+  fs::remove(run / "checkpoint/model.safetensors");
+  const Finished again = run_well("finetune", words + Words{"--no-checkpoint"});
+  EXPECT_TRUE(contains(again.out, "is finished already")) << again.out;
+  EXPECT_FALSE(fs::exists(run / "checkpoint"));
+}
+
 TEST(Resume, AFinishedRunIsLeftAlone) {
   const TemporaryFolder folder;
   run_well("pretrain", tiny_world().pretrain(folder / "run"));

@@ -22,9 +22,7 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("FOLDER");
   settings.add_to(app, "[background]");
-  app.add_option("--seed", request.seed, "seed of the choice of batches")
-      ->capture_default_str()
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  slotwise::add_seed(app, request.seed, "seed of the choice of batches");
   app.add_flag("--quiet", request.quiet, "print errors only");
   app.add_flag("--fresh", request.fresh, "measure again although the checkpoint has a background");
   slotwise::add_examples(app,

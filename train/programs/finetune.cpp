@@ -27,8 +27,7 @@ int main(int argc, char** argv) {
       ->type_name("NAME");
   app.add_option("--learning-rate", request.learning_rate, "peak learning rate")->required();
   app.add_option("--optimizer", request.row_optimizer,
-                 "row optimizer of smf, tf, random and all_rows: adam or sgd")
-      ->capture_default_str();
+                 "row optimizer of smf, tf, random and all_rows: adam (default) or sgd");
   app.add_option("--rows", request.rows,
                  "value rows that a step may change, the paper's t (smf, tf, random)");
   app.add_option("--rank", request.rank, "rank of the LoRA adapters (lora)");

@@ -27,9 +27,7 @@ int main(int argc, char** argv) {
   app.add_option("--top-p", options.top_p,
                  "sample among the fewest tokens that hold this probability")
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "seed of the sampling")
-      ->capture_default_str()
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  slotwise::add_seed(app, options.seed, "seed of the sampling");
   app.add_option("--stop", stop, "token that ends a text besides the end-of-text token");
   slotwise::add_examples(app,
                          "  slotwise-generate --checkpoint out/pretrain/checkpoint --prompt 'where "

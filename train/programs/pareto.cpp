@@ -38,7 +38,7 @@ struct Arguments {
   std::string out;
   int jobs = 0;
   std::vector<std::int64_t> seeds;
-  bool report_only = false, fresh = false;
+  bool report_only = false, fresh = false, keep_checkpoints = false;
   std::string command;  // as typed
 };
 
@@ -87,9 +87,8 @@ class ProgressLine {
 // 0, or the exit status with which the program ends.
 int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& setup,
               const Arguments& arguments) {
-  const SweepFolder folder(
-      setup.out, sweep_settings(options, plan, arguments.command, setup.settings_arguments),
-      arguments.fresh);
+  const SweepFolder folder(setup.out, sweep_settings(options, plan, arguments.command, setup),
+                           arguments.fresh);
   const std::vector<PoolJob> jobs = sweep_jobs(plan, options, setup);
   ProgressLine line;
   PoolOptions pool{.jobs = arguments.jobs, .environment = {{"OMP_NUM_THREADS", "1"}}};
@@ -114,32 +113,38 @@ int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& 
   return 0;
 }
 
-void write_report(const ParetoPlan& plan, const fs::path& out, const std::string& command,
-                  const std::string& settings) {
+// `facts`: all but the pictures.
+void write_report(const ParetoPlan& plan, const fs::path& out, ReportFacts facts) {
   const SweepResults results = read_sweep_results(plan, out);
   const ParetoAnalysis analysis = analyse(plan, results);
   write_file_atomically(out / "runs.csv", runs_csv(plan, results, analysis));
-  write_file_atomically(out / "summary.json", summary_json(plan, results, analysis).dump(2) + "\n");
-  ReportFacts facts{.command = command, .settings = settings};
+  write_file_atomically(out / "summary.json",
+                        summary_json(plan, results, analysis, facts.versions).dump(2) + "\n");
   write_file_atomically(out / "pareto.gp", pareto_script(plan, results, analysis));
   const bool drawn = run_gnuplot(out, "pareto.gp");
-  for (const char* name : kParetoFigures) {
-    if (drawn) facts.figures[name] = read_file(out / fmt::format("{}.svg", name));
+  for (const ParetoFigure& figure : kParetoFigures) {
+    if (!drawn) break;
+    const fs::path path = out / figure.file(".svg");
+    facts.figures[figure.name] = titled_svg(read_file(path), figure.title);
+    write_file_atomically(path, facts.figures[figure.name]);
   }
   write_file_atomically(out / "report.html", html_report(plan, results, analysis, facts));
 
   fmt::print(
-      "\n{}\nmatched: first step with {:.0f} % of '{}' answered; drop: lost of '{}'; memory off "
-      "loses {} %\n\n",
+      "\n{}\nmatched: where a run passes {:.0f} % of '{}' answered, on the line between two "
+      "evaluations; drop: lost of '{}'; memory off loses {} %\n\n",
       summary_table(plan, analysis), 100 * plan.matched_target, plan.target, plan.heldout,
       spread_text(analysis.memory_off_drop, 100, 1));
+  if (const std::string warning = too_small_warning(results); !warning.empty()) {
+    fmt::print("{}\n\n", warning);
+  }
   if (!drawn) {
     fmt::print(
         "no pictures: gnuplot was not found; install it (apt-get install gnuplot-nox) and "
         "repeat the command with --report-only\n");
   }
-  for (const char* name : kParetoFigures) {
-    if (drawn) fmt::print("{}\n", (out / fmt::format("{}.png", name)).string());
+  for (const ParetoFigure& figure : kParetoFigures) {
+    if (drawn) fmt::print("{}\n", (out / figure.file(".png")).string());
   }
   fmt::print("{}\n", (out / "report.html").string());
 }
@@ -153,7 +158,10 @@ int report_again(const Arguments& arguments, const fs::path& out) {
   const auto seeds = arguments.seeds.empty() ? stored.at("seeds").get<std::vector<std::int64_t>>()
                                              : arguments.seeds;
   const ParetoPlan plan = read_pareto_plan(options, seeds);
-  write_report(plan, out, stored.at("command").get<std::string>(), options.json_text());
+  write_report(plan, out,
+               {.command = stored.at("command").get<std::string>(),
+                .settings = options.json_text(),
+                .versions = stored.at("versions")});
   return 0;
 }
 
@@ -165,7 +173,9 @@ int run(const Arguments& arguments) {
   if (arguments.report_only) return report_again(arguments, out);
 
   const SettingsArguments& given = arguments.settings;
-  SweepSetup setup{.out = out, .programs = fs::read_symlink("/proc/self/exe").parent_path()};
+  SweepSetup setup{.out = out,
+                   .programs = fs::read_symlink("/proc/self/exe").parent_path(),
+                   .keep_checkpoints = arguments.keep_checkpoints};
   setup.settings_arguments = given.preset.empty()
                                  ? std::vector<std::string>{"--config", given.config}
                                  : std::vector<std::string>{"--preset", given.preset};
@@ -174,7 +184,12 @@ int run(const Arguments& arguments) {
   }
   const ParetoPlan plan = read_pareto_plan(options, arguments.seeds);
   const int status = run_sweep(plan, options, setup, arguments);
-  if (status == 0) write_report(plan, out, arguments.command, options.json_text());
+  if (status == 0) {
+    write_report(plan, out,
+                 {.command = arguments.command,
+                  .settings = options.json_text(),
+                  .versions = read_sweep_settings(out).at("versions")});
+  }
   return status;
 }
 
@@ -199,6 +214,10 @@ int main(int argc, char** argv) {
   auto* report = app.add_flag("--report-only", arguments.report_only,
                               "no runs: analyse and draw the finished sweep in --out again");
   app.add_flag("--fresh", arguments.fresh, "delete the sweep in --out first")->excludes(report);
+  app.add_flag("--keep-checkpoints", arguments.keep_checkpoints,
+               "keep the finetuned models of the runs that this call makes, not only their "
+               "measurements")
+      ->excludes(report);
   add_examples(app,
                "  slotwise-pareto --preset smoke\n"
                "  slotwise-pareto --preset biographies --seeds 0,1,2 --out out/three-seeds\n"

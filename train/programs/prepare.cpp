@@ -17,9 +17,7 @@ int main(int argc, char** argv) {
   slotwise::PrepareRequest request;
   app.add_option("--out", request.out, "dataset folder to make")->required()->type_name("FOLDER");
   settings.add_to(app, "[data]");
-  app.add_option("--seed", request.seed, "seed of every random choice")
-      ->capture_default_str()
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  slotwise::add_seed(app, request.seed, "seed of every random choice");
   app.add_flag("--fresh", request.fresh, "make it again although it is there");
   app.add_flag("--quiet", request.quiet, "print errors only");
   slotwise::add_examples(

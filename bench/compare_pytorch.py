@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Whole training steps here and in PyTorch: same model, weights and batches, in turn, in one run; medians.
+
+    bench/compare_pytorch.py                                  both shapes, all modes
+    bench/compare_pytorch.py --shapes biographies --modes pretrain full --rounds 5
+    bench/compare_pytorch.py --python ~/my/venv/bin/python    an environment of your own with torch and numpy
+
+Each side runs with 1 and with 2 threads (--threads) and counts at its best. Losses of both sides are compared first, so
+that both do the same work. Prints progress on stderr and JSON on stdout:
+{"<shape>": {"ratios": {"<mode>": our speed / PyTorch's}, ...}}. The modes of sparse memory finetuning: smf_paper_way is
+the masked formula of the paper with SGD, smf_best_way what a good PyTorch user would write, with row Adam; here both are
+the same code with row SGD and row Adam. Without an environment of its own the script makes one (several GB of wheels).
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODES = {"pretrain": "pretrain", "full": "full", "lora": "lora", "smf_paper_way": "smf_sgd", "smf_best_way": "smf_adam"}
+SHAPES = {"biographies": {"rows": 256, "steps": 12, "warmup": 3}, "d512": {"rows": 500, "steps": 3, "warmup": 1}}
+RANK = 32
+# Both sides round differently and break ties of equal scores differently; the first loss knows no update yet.
+FIRST_LOSS_TOLERANCE, LOSS_TOLERANCE = 1e-5, 5e-3
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def make_environment(folder):
+    python = os.path.join(folder, "bin", "python")
+    if not os.path.exists(python):
+        say(f"making a Python environment with PyTorch in {folder} (several GB, once)")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, stdout=sys.stderr)
+    if subprocess.run([python, "-c", "import torch, numpy"], capture_output=True).returncode:
+        subprocess.run([python, "-m", "pip", "install", "torch", "numpy"], check=True, stdout=sys.stderr)
+    return python
+
+
+def worker(arguments):
+    """One measurement of PyTorch, in a process of its own."""
+    sys.path[:0] = [HERE, os.path.join(HERE, "..", "tests", "fixtures")]
+    import time
+
+    import torch
+
+    import tiny_safetensors
+    from pytorch_model import MemoryLanguageModel
+    from pytorch_steps import make_step
+
+    folder, mode = arguments.worker, arguments.modes[0]
+    torch.set_num_threads(arguments.threads[0])
+    torch.manual_seed(0)
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+        model = MemoryLanguageModel(json.load(file))
+    read = lambda name: tiny_safetensors.load(os.path.join(folder, name))[0]
+    model.load(read("model.safetensors"))
+    inputs, stage = read("inputs.safetensors"), "pretrain" if mode == "pretrain" else "finetune"
+    step = make_step(mode, model, read("adapters.safetensors"), inputs["df"], arguments.rows, RANK)
+    batches = [tuple(torch.from_numpy(inputs[f"{stage}.{i}.{kind}"]).long() for kind in ("tokens", "targets"))
+               for i in range(4)]
+    losses, seconds = [], []
+    for i in range(arguments.warmup + arguments.steps):
+        start = time.perf_counter()
+        losses.append(step(*batches[i % 4]))
+        if i >= arguments.warmup:
+            seconds.append(time.perf_counter() - start)
+    print(json.dumps({"losses": losses, "seconds": seconds, "version": torch.__version__}))
+
+
+def run(command, threads):
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[0])
+
+
+class Comparison:
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.python = arguments.python or make_environment(os.path.expanduser(arguments.environment))
+        self.step_bench = os.path.join(arguments.build, "bin", "step_bench")
+        if not os.path.exists(self.step_bench):
+            sys.exit(f"{self.step_bench} is not there; build first (tests/run.sh), or name the folder with --build")
+
+    def make_inputs(self, shape):
+        folder = os.path.join(self.arguments.work, shape)
+        if os.path.exists(os.path.join(folder, "inputs.safetensors")):
+            return folder
+        dataset = os.path.join(self.arguments.work, "data")
+        if shape == "biographies":
+            prepare = os.path.join(self.arguments.build, "bin", "slotwise-prepare")
+            subprocess.run([prepare, "--preset", "biographies", "--out", dataset], check=True, stdout=sys.stderr)
+        subprocess.run([self.step_bench, "make", "--shape", shape, "--data", dataset, "--out", folder], check=True)
+        return folder
+
+    def ours(self, shape, folder, mode, threads):
+        plan = SHAPES[shape]
+        return run([self.step_bench, "run", "--from", folder, "--mode", MODES[mode], "--rows", str(plan["rows"]),
+                    "--warmup", str(plan["warmup"]), "--steps", str(plan["steps"]), "--rank", str(RANK)], threads)
+
+    def theirs(self, shape, folder, mode, threads):
+        plan = SHAPES[shape]
+        return run([self.python, os.path.abspath(__file__), "--worker", folder, "--modes", mode, "--threads",
+                    str(threads), "--rows", str(plan["rows"]), "--warmup", str(plan["warmup"]), "--steps",
+                    str(plan["steps"])], threads)
+
+    def measure(self, shape, folder, mode):
+        sides = {"slotwise": self.ours, "pytorch": self.theirs}
+        seconds = {(side, threads): [] for side in sides for threads in self.arguments.threads}
+        losses, version = {}, None
+        for _ in range(self.arguments.rounds):
+            for threads in self.arguments.threads:
+                for side, measure in sides.items():
+                    got = measure(shape, folder, mode, threads)
+                    seconds[side, threads] += got["seconds"]
+                    losses[side], version = got["losses"], got.get("version", version)
+        out = {"loss_difference": check_losses(shape, mode, losses), "pytorch": version, "seconds": {}}
+        best = {}
+        for side in sides:
+            medians = {threads: statistics.median(seconds[side, threads]) for threads in self.arguments.threads}
+            best[side] = min(medians.values())
+            out["seconds"][side] = medians
+        out["ratio"] = best["pytorch"] / best["slotwise"]
+        say(f"{shape:12} {mode:14} here {1e3 * best['slotwise']:9.2f} ms   PyTorch {1e3 * best['pytorch']:9.2f} ms   "
+            f"{out['ratio']:.2f}x")
+        return out
+
+
+def check_losses(shape, mode, losses):
+    ours, theirs = losses["slotwise"], losses["pytorch"]
+    differences = [abs(a - b) / abs(b) for a, b in zip(ours, theirs)]
+    if differences[0] > FIRST_LOSS_TOLERANCE or max(differences) > LOSS_TOLERANCE:
+        sys.exit(f"{shape} {mode}: the losses differ, so the two do not do the same work:\n  here    {ours}\n"
+                 f"  PyTorch {theirs}")
+    return {"first": differences[0], "largest": max(differences)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
+    parser.add_argument("--device", default="cpu", choices=["cpu"])
+    parser.add_argument("--rounds", type=int, default=3, help="times that each side is started per mode and threads")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--python", help="interpreter with torch and numpy")
+    parser.add_argument("--environment", default="~/.cache/slotwise/pytorch", help="where the script makes its own")
+    parser.add_argument("--build", default=os.path.join(HERE, "..", "build", "release"))
+    parser.add_argument("--work", default=os.path.join(HERE, "..", "out", "compare_pytorch"))
+    parser.add_argument("--out", help="also write the JSON here")
+    for hidden in ("--rows", "--warmup", "--steps"):
+        parser.add_argument(hidden, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        return worker(arguments)
+    comparison, result = Comparison(arguments), {}
+    for shape in arguments.shapes:
+        folder = comparison.make_inputs(shape)
+        measured = {mode: comparison.measure(shape, folder, mode) for mode in arguments.modes}
+        result[shape] = {"ratios": {mode: round(entry["ratio"], 3) for mode, entry in measured.items()},
+                         "threads": arguments.threads, "rounds": arguments.rounds, "modes": measured}
+    text = json.dumps(result, indent=1)
+    print(text)
+    if arguments.out:
+        with open(arguments.out, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+// step_bench: times whole steps (pretraining, full, LoRA, sparse memory finetuning) of a fixed
+// shape. `make` writes weights and batches that a peer can read, `run` prints the losses and the
+// seconds of each step as one line of JSON. bench/compare_pytorch.py drives it.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "bench/step_shapes.h"
+#include "core/files.h"
+#include "core/memory_pool.h"
+#include "core/parallel.h"
+#include "train/checkpoint.h"
+#include "train/finetune_method.h"
+#include "train/model_batch.h"
+#include "train/model_config.h"
+
+namespace {
+
+using namespace slotwise;
+using bench::StepInputs;
+using nlohmann::json;
+
+struct Run {
+  std::string folder, mode;
+  int warmup = 2, steps = 8;
+  std::int64_t rank = 32, rows = 256;
+  bool memory_report = false;
+};
+
+OptimizerSettings optimizer_settings(const std::string& mode) {
+  OptimizerSettings out;
+  out.adamw = {.beta1 = 0.9, .beta2 = mode == "pretrain" ? 0.98 : 0.999};
+  out.weight_decay = 0.01;
+  out.value_rate_scale = mode == "pretrain" ? 5.0 : 1.0;
+  return out;
+}
+
+double learning_rate(const std::string& mode) {
+  if (mode == "smf_sgd") return 1.0;
+  return mode == "smf_adam" ? 0.01 : 1e-4;
+}
+
+// Pretraining seen as a method: full finetuning with its own optimizer settings.
+std::unique_ptr<FinetuneMethod> make_method(const Run& run, MemoryModel& model,
+                                            const StepInputs& inputs) {
+  const DenseMethodSettings dense{optimizer_settings(run.mode), 0};
+  if (run.mode == "pretrain" || run.mode == "full") return full_finetuning(model, dense);
+  if (run.mode == "lora") {
+    return lora(model, {dense, run.rank, 2.0 * static_cast<double>(run.rank), false, 0});
+  }
+  if (run.mode != "smf_sgd" && run.mode != "smf_adam") {
+    user_error("--mode must be pretrain, full, lora, smf_sgd or smf_adam, got '{}'", run.mode);
+  }
+  const auto adam = []() { return make_row_adam({}); };
+  return sparse_memory_finetuning(
+      model, {.selector = tf_idf_selector({{inputs.df, inputs.batches}}, model.device()),
+              .make_row_optimizer = run.mode == "smf_sgd" ? make_row_sgd : +adam,
+              .rows = run.rows});
+}
+
+void run_steps(const Run& run) {
+  const std::filesystem::path folder = run.folder;
+  const json config = json::parse(read_file(folder / "config.json"));
+  MemoryModel model(parse_config_json(config, "config.json"), 0, {});
+  std::vector<NamedTensor> weights;
+  for (const Parameter& parameter : model.parameters().all()) {
+    weights.push_back({parameter.name, parameter.variable.value()});
+  }
+  load_tensors(read_safetensors(folder / "model.safetensors"), weights);
+  const StepInputs inputs = bench::read_step_inputs(folder);
+  const auto method = make_method(run, model, inputs);
+  const std::vector<TokenBatch>& batches =
+      run.mode == "pretrain" ? inputs.pretrain : inputs.finetune;
+  json losses = json::array(), seconds = json::array();
+  for (int step = 0; step < run.warmup + run.steps; ++step) {
+    const auto start = std::chrono::steady_clock::now();
+    const TokenBatch& batch = batches[static_cast<std::size_t>(step) % batches.size()];
+    losses.push_back(method->step(batch, step, learning_rate(run.mode)).loss);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (step >= run.warmup) seconds.push_back(took.count());
+  }
+  fmt::print("{}\n",
+             json({{"threads", thread_count()}, {"losses", losses}, {"seconds", seconds}}).dump());
+  if (run.memory_report) fmt::print("{}", MemoryPool::of({}).report().table());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Times whole training steps of a fixed shape; OMP_NUM_THREADS sets the threads."};
+  std::string shape_name, dataset, out;
+  Run run;
+  CLI::App* make = app.add_subcommand("make", "write weights and batches of a shape");
+  make->add_option("--shape", shape_name, "biographies or d512")->required();
+  make->add_option("--data", dataset, "dataset folder of the biographies");
+  make->add_option("--out", out, "folder to write")->required();
+  CLI::App* time = app.add_subcommand("run", "time steps from such a folder");
+  time->add_option("--from", run.folder, "folder that `make` wrote")->required();
+  time->add_option("--mode", run.mode, "pretrain, full, lora, smf_sgd or smf_adam")->required();
+  time->add_option("--warmup", run.warmup, "steps before the clock counts");
+  time->add_option("--steps", run.steps, "steps timed");
+  time->add_option("--rank", run.rank, "LoRA's rank");
+  time->add_option("--rows", run.rows, "rows that sparse memory finetuning may change");
+  time->add_flag("--memory-report", run.memory_report, "print the named allocations at the end");
+  app.require_subcommand(1);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (make->parsed()) {
+      const auto shape = bench::step_shape(shape_name, dataset);
+      bench::write_step_files(shape, bench::make_step_inputs(shape, dataset), out);
+    } else {
+      run_steps(run);
+    }
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "step_bench: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}

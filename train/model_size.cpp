@@ -1,0 +1,57 @@
+#include "train/model_size.h"
+
+#include <unistd.h>
+
+#include "core/error.h"
+
+namespace slotwise {
+namespace {
+
+// Products are taken in double: sizes of 31 bits overflow 64 bits when three are multiplied.
+double feed_forward_weights(const ModelConfig& config, std::int64_t layer) {
+  const auto hidden = static_cast<double>(config.decoder.hidden_size);
+  const double dense = 3.0 * hidden * static_cast<double>(config.decoder.intermediate_size);
+  const MemoryConfig& memory = config.memory;
+  if (memory.table_of(layer) < 0) return dense;
+  const auto heads = static_cast<double>(memory.heads), width = static_cast<double>(memory.key_dim),
+             value = static_cast<double>(memory.value_dim);
+  const double query = hidden * heads * width;
+  const double keys = heads * static_cast<double>(memory.sub_keys) * width;
+  const double around = (memory.gate ? 2.0 : 1.0) * hidden * value;
+  return query + keys + around + (memory.mode == MemoryMode::add ? dense : 0.0);
+}
+
+}  // namespace
+
+double weight_count(const ModelConfig& config) {
+  const DecoderConfig& d = config.decoder;
+  const auto hidden = static_cast<double>(d.hidden_size), size = static_cast<double>(d.head_size());
+  const double heads = static_cast<double>(d.num_attention_heads + d.num_key_value_heads);
+  const double attention = 2.0 * hidden * heads * size;
+  const double plain = attention + 3.0 * hidden * static_cast<double>(d.intermediate_size);
+  double total =
+      (d.tie_word_embeddings ? 1.0 : 2.0) * static_cast<double>(d.vocab_size) * hidden +
+      plain * static_cast<double>(d.num_hidden_layers -
+                                  static_cast<std::int64_t>(config.memory.layers.size()));
+  for (const std::int64_t layer : config.memory.layers) {
+    total += attention + feed_forward_weights(config, layer);
+  }
+  return total + static_cast<double>(config.memory.tables.size()) *
+                     static_cast<double>(config.memory.slots()) *
+                     static_cast<double>(config.memory.value_dim);
+}
+
+void refuse_model_beyond_memory(const ModelConfig& config, const OptimizerSettings& optimizer) {
+  const double copies = optimizer.name == "adamw" ? 3.0 : optimizer.momentum > 0 ? 2.0 : 1.0;
+  const double weights = weight_count(config), bytes = copies * sizeof(float) * weights;
+  const double machine =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  if (bytes <= machine) return;
+  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+  user_error(
+      "the model has {:.3g} parameters, which with the state of {} take {:.4g} GiB, and this "
+      "machine has {:.4g} GiB; lower the sizes in [model] or [memory]",
+      weights, optimizer.name, bytes / kGibibyte, machine / kGibibyte);
+}
+
+}  // namespace slotwise
