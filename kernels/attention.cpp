@@ -22,6 +22,16 @@ void expect_attention(const char* op, const Args& args) {
   expect_tensor(op, "log_sum_exp", args.log_sum_exp, {q[0], q[1], q[2]});
   expect_optional(op, "query_start", args.query_start, {q[0]}, DType::i32);
   expect_optional(op, "key_length", args.key_length, {q[0]}, DType::i32);
+  if (!args.offsets.defined()) return;
+  SLOTWISE_CHECK(
+      q[0] == 1 && k[1] == q[1] && !args.query_start.defined() && !args.key_length.defined(),
+      "[{}] packed rows are one batch of as many queries as keys and take no query_start "
+      "or key_length, got q {} and k {}",
+      op, q.text(), k.text());
+  SLOTWISE_CHECK(args.offsets.dtype() == DType::i32 && args.offsets.shape().dimensions() == 1 &&
+                     args.offsets.size(0) >= 1 && args.longest >= 0 && args.longest <= q[1],
+                 "[{}] expected offsets [R + 1] i32 and 0 <= longest <= {}, got {} and {}", op,
+                 q[1], args.offsets.shape().text(), args.longest);
 }
 
 }  // namespace

@@ -4,6 +4,10 @@
 // Query t of row b stands at key position query_start[b] + t (0 + t when absent). Causal: it sees
 // the keys up to its own position. key_length [B] i32, optional: keys at or past it are never seen.
 // A query that sees no key gets 0, and log_sum_exp -inf.
+//
+// Packed rows: with `offsets` [R + 1] i32, B = 1 and Tq = Tk = M, and row r is the tokens
+// [offsets[r], offsets[r + 1]) of M: rows of different lengths without padding. Ascending from 0 to
+// M; excludes query_start and key_length. `longest`: the length of the longest row.
 #pragma once
 
 #include "kernels/dispatch.h"
@@ -16,6 +20,8 @@ struct AttentionForward {
   Tensor q, k, v;
   Tensor query_start;  // optional
   Tensor key_length;   // optional
+  Tensor offsets;      // optional
+  std::int64_t longest = 0;
   bool causal = true;
   float scale = 1.0f;
 };
@@ -28,6 +34,8 @@ struct AttentionBackward {
   Tensor q, k, v;
   Tensor query_start;  // optional
   Tensor key_length;   // optional
+  Tensor offsets;      // optional
+  std::int64_t longest = 0;
   bool causal = true;
   float scale = 1.0f;
 };

@@ -1,5 +1,6 @@
 #include "layers/decoder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/trace.h"
@@ -65,9 +66,9 @@ Variable Decoder::run_block_folded(const Block& block, const Variable& x,
 }
 
 Variable Decoder::hidden(const Tensor& tokens, const ForwardContext& context) {
-  SLOTWISE_CHECK(context.length <= config_.max_position_embeddings,
+  SLOTWISE_CHECK(context.longest_sequence() <= config_.max_position_embeddings,
                  "[decoder] sequence of {} tokens is longer than max_position_embeddings {}",
-                 context.length, config_.max_position_embeddings);
+                 context.longest_sequence(), config_.max_position_embeddings);
   const auto epsilon = static_cast<float>(config_.rms_norm_eps);
   Stream stream{embedding(embedding_, tokens), {}};
   for (const Block& block : blocks_) {
@@ -114,6 +115,24 @@ ForwardContext make_context(const Tensor& tokens, const Tensor& valid, Device de
   }
   context.positions =
       Tensor::from(positions, {context.batch * context.length}, device, "positions");
+  context.valid = valid;
+  return context;
+}
+
+ForwardContext packed_context(const std::vector<std::int64_t>& lengths, const Tensor& valid,
+                              Device device) {
+  ForwardContext context;
+  std::vector<std::int32_t> positions, offsets{0};
+  for (const std::int64_t length : lengths) {
+    for (std::int64_t t = 0; t < length; ++t) positions.push_back(static_cast<std::int32_t>(t));
+    offsets.push_back(static_cast<std::int32_t>(positions.size()));
+    context.mask.longest = std::max(context.mask.longest, length);
+  }
+  context.batch = 1;
+  context.length = static_cast<std::int64_t>(positions.size());
+  context.positions = Tensor::from(positions, {context.length}, device, "positions");
+  context.mask.offsets =
+      Tensor::from(offsets, {static_cast<std::int64_t>(offsets.size())}, device, "positions");
   context.valid = valid;
   return context;
 }

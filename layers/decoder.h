@@ -18,7 +18,8 @@ class Decoder {
   Decoder(ParameterRegistry& registry, const DecoderConfig& config,
           const FeedForwardFactory& feed_forward);
 
-  // tokens: [B, T] i32 -> hidden states after the final norm, [B * T, hidden].
+  // tokens: [B, T] i32, or [1, M] of packed rows -> hidden states after the final norm, [M,
+  // hidden].
   Variable hidden(const Tensor& tokens, const ForwardContext& context);
   // [V, hidden]: the output head, or the embedding where tied.
   const Variable& head() const { return head_; }
@@ -50,5 +51,9 @@ class Decoder {
 
 // Context for a plain causal forward over right-padded rows. valid: [B * T] u8 or undefined.
 ForwardContext make_context(const Tensor& tokens, const Tensor& valid, Device device);
+// The same for rows of the given lengths packed one after another: no work is done for padding.
+// valid: [M] u8 or undefined, M the sum of the lengths.
+ForwardContext packed_context(const std::vector<std::int64_t>& lengths, const Tensor& valid,
+                              Device device);
 
 }  // namespace slotwise

@@ -17,15 +17,19 @@ struct KeyValueCache {
   std::vector<std::int32_t> lengths;  // tokens held per row
 };
 
+// Rows of B sequences of T tokens, or packed: batch 1, length = all tokens, and mask.offsets tells
+// where each sequence begins. M = batch * length.
 struct ForwardContext {
   std::int64_t batch = 0;
   std::int64_t length = 0;
-  Tensor positions;  // [B * T] i32
-  Tensor valid;      // [B * T] u8, optional: tokens that count (slot counts, batch statistics)
+  Tensor positions;  // [M] i32
+  Tensor valid;      // [M] u8, optional: tokens that count (slot counts, batch statistics)
   AttentionMask mask;
   bool training = false;
   KeyValueCache* cache = nullptr;
-  Tensor cache_rows;  // [B * T] i32: row of each token in a cache read as [B * capacity]
+  Tensor cache_rows;  // [M] i32: row of each token in a cache read as [B * capacity]
+
+  std::int64_t longest_sequence() const { return mask.offsets.defined() ? mask.longest : length; }
 };
 
 }  // namespace slotwise

@@ -12,15 +12,33 @@ namespace {
 
 using Sequences = std::vector<std::vector<std::int32_t>>;
 
-// One forward over `fresh` tokens per row (right-padded), behind `past` tokens that the cache
-// holds.
+// One forward over `fresh` tokens per row.
 struct Chunk {
-  Tensor tokens;  // [B, T] i32
+  Tensor tokens;  // [B, T] i32, or [1, M] packed
   ForwardContext context;
+  std::vector<std::int32_t> last;  // where each row's last token stands
 };
 
-Chunk make_chunk(const Sequences& fresh, KeyValueCache* cache, std::vector<std::int32_t> past,
-                 Device device) {
+// Rows one after another, with no past.
+Chunk make_packed_chunk(const Sequences& fresh, Device device) {
+  Chunk chunk;
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int64_t> lengths;
+  for (const auto& row : fresh) {
+    tokens.insert(tokens.end(), row.begin(), row.end());
+    lengths.push_back(static_cast<std::int64_t>(row.size()));
+    chunk.last.push_back(static_cast<std::int32_t>(tokens.size()) - 1);
+  }
+  chunk.tokens =
+      Tensor::from(tokens, {1, static_cast<std::int64_t>(tokens.size())}, device, "generation");
+  chunk.context = packed_context(lengths, {}, device);
+  return chunk;
+}
+
+// Right-padded, behind the `past` tokens that the cache holds.
+Chunk make_cached_chunk(const Sequences& fresh, KeyValueCache& cache,
+                        const std::vector<std::int32_t>& past, Device device) {
+  Chunk chunk;
   const auto batch = static_cast<std::int64_t>(fresh.size());
   std::size_t longest = 0;
   for (const auto& row : fresh) longest = std::max(longest, row.size());
@@ -34,43 +52,34 @@ Chunk make_chunk(const Sequences& fresh, KeyValueCache* cache, std::vector<std::
       valid.push_back(real ? 1 : 0);
       positions.push_back(position);
       // Padding lands behind the row's own tokens, where the next real token overwrites it.
-      if (cache != nullptr) {
-        cache_rows.push_back(
-            static_cast<std::int32_t>(static_cast<std::int64_t>(b) * cache->capacity) + position);
-      }
+      cache_rows.push_back(
+          static_cast<std::int32_t>(static_cast<std::int64_t>(b) * cache.capacity) + position);
     }
+    chunk.last.push_back(static_cast<std::int32_t>(b * longest + fresh[b].size()) - 1);
     key_length.push_back(past[b] + static_cast<std::int32_t>(fresh[b].size()));
   }
   const auto length = static_cast<std::int64_t>(longest);
   const Shape flat{batch * length};
-  Chunk chunk;
   chunk.tokens = Tensor::from(tokens, {batch, length}, device, "generation");
   ForwardContext& context = chunk.context;
   context.batch = batch;
   context.length = length;
   context.positions = Tensor::from(positions, flat, device, "generation");
   context.valid = Tensor::from(valid, flat, device, "generation");
-  context.cache = cache;
-  if (cache != nullptr) {
-    context.cache_rows = Tensor::from(cache_rows, flat, device, "generation");
-    context.mask.query_start = Tensor::from(past, {batch}, device, "generation");
-    context.mask.key_length = Tensor::from(key_length, {batch}, device, "generation");
-  }
+  context.cache = &cache;
+  context.cache_rows = Tensor::from(cache_rows, flat, device, "generation");
+  context.mask.query_start = Tensor::from(past, {batch}, device, "generation");
+  context.mask.key_length = Tensor::from(key_length, {batch}, device, "generation");
   return chunk;
 }
 
 // Logits after the last token of each row, [B, V] on the host.
-Tensor last_logits(Decoder& decoder, const Chunk& chunk, const Sequences& fresh, Device device) {
+Tensor last_logits(Decoder& decoder, const Chunk& chunk, Device device) {
   const Tensor hidden = decoder.hidden(chunk.tokens, chunk.context).value();
-  std::vector<std::int32_t> rows;
-  for (std::size_t b = 0; b < fresh.size(); ++b) {
-    rows.push_back(static_cast<std::int32_t>(static_cast<std::int64_t>(b) * chunk.context.length +
-                                             static_cast<std::int64_t>(fresh[b].size()) - 1));
-  }
-  const auto batch = static_cast<std::int64_t>(fresh.size());
+  const auto batch = static_cast<std::int64_t>(chunk.last.size());
   const Tensor last = Tensor::empty({batch, hidden.size(1)}, DType::f32, device, "generation");
   kernels::gather_rows(
-      {.y = last, .x = hidden, .rows = Tensor::from(rows, {batch}, device, "generation")});
+      {.y = last, .x = hidden, .rows = Tensor::from(chunk.last, {batch}, device, "generation")});
   const Tensor& head = decoder.head().value();
   const Tensor logits = Tensor::empty({batch, head.size(0)}, DType::f32, device, "generation");
   kernels::gemm({.c = logits, .a = last, .b = head, .transpose_b = true});
@@ -113,15 +122,16 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
   const auto batch = static_cast<std::int64_t>(prompts.size());
   // One new token needs no memory of the past.
   KeyValueCache cache;
-  KeyValueCache* held = options.max_new_tokens > 1 ? &cache : nullptr;
-  if (held != nullptr) cache = make_cache(decoder.config(), batch, capacity, device);
+  const bool cached = options.max_new_tokens > 1;
+  if (cached) cache = make_cache(decoder.config(), batch, capacity, device);
   const TokenSampler sampler(options);
   Sequences fresh = prompts, out(prompts.size());
   std::vector<std::int32_t> past(prompts.size(), 0);
   std::vector<bool> ended(prompts.size(), false);
   for (std::int64_t i = 0; i < options.max_new_tokens; ++i) {
-    const Chunk chunk = make_chunk(fresh, held, past, device);
-    const Tensor logits = last_logits(decoder, chunk, fresh, device);
+    const Chunk chunk =
+        cached ? make_cached_chunk(fresh, cache, past, device) : make_packed_chunk(fresh, device);
+    const Tensor logits = last_logits(decoder, chunk, device);
     for (std::size_t b = 0; b < prompts.size(); ++b) {
       past[b] += static_cast<std::int32_t>(fresh[b].size());
       const std::int32_t token = sampler.choose(

@@ -1,21 +1,43 @@
 #include "train/model_batch.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/trace.h"
 
 namespace slotwise {
+namespace {
+
+// Up to the last token that carries loss: nothing that counts reads what stands behind it.
+std::int64_t used_length(std::span<const std::int32_t> targets) {
+  std::size_t length = targets.size();
+  while (length > 1 && targets[length - 1] < 0) --length;
+  return static_cast<std::int64_t>(length);
+}
+
+}  // namespace
 
 ModelBatch make_model_batch(const TokenBatch& batch, Device device) {
+  const auto width = static_cast<std::size_t>(batch.tokens.size(1));
+  const auto all_tokens = batch.tokens.span<std::int32_t>();
+  const auto all_targets = batch.targets.span<std::int32_t>();
+  std::vector<std::int64_t> lengths;
+  std::vector<std::int32_t> tokens, targets;
   std::vector<std::uint8_t> valid;
-  for (const std::int32_t target : batch.targets.span<std::int32_t>()) {
-    valid.push_back(target >= 0 ? 1 : 0);
+  for (std::size_t first = 0; first < all_tokens.size(); first += width) {
+    const auto row = all_targets.subspan(first, width);
+    lengths.push_back(used_length(row));
+    for (std::size_t t = 0; t < static_cast<std::size_t>(lengths.back()); ++t) {
+      tokens.push_back(all_tokens[first + t]);
+      targets.push_back(row[t]);
+      valid.push_back(row[t] >= 0 ? 1 : 0);
+    }
   }
-  const auto count = static_cast<std::int64_t>(valid.size());
+  const Shape packed{1, static_cast<std::int64_t>(tokens.size())};
   ModelBatch out;
-  out.tokens = batch.tokens.to(device, "tokens");
-  out.targets = LossTargets::from(batch.targets, device);
-  out.context = make_context(batch.tokens, Tensor::from(valid, {count}, device, "tokens"), device);
+  out.tokens = Tensor::from(tokens, packed, device, "tokens");
+  out.targets = LossTargets::from(Tensor::from(targets, packed), device);
+  out.context = packed_context(lengths, Tensor::from(valid, {packed[1]}, device, "tokens"), device);
   return out;
 }
 

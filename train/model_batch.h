@@ -1,5 +1,5 @@
-// A batch of tokens made ready for the model: on its device, with the loss targets picked out on
-// the host.
+// A batch of tokens made ready for the model: on its device, its rows packed one after another
+// without their padding, and the loss targets picked out on the host.
 #pragma once
 
 #include <vector>
@@ -11,7 +11,7 @@
 namespace slotwise {
 
 struct ModelBatch {
-  Tensor tokens;  // [B, T] i32
+  Tensor tokens;  // [1, M] i32
   LossTargets targets;
   ForwardContext context;  // `valid`: tokens that carry loss; those alone count as accesses
 };

@@ -129,7 +129,7 @@ void attend_block(const AttentionProblem& p, const QueryBlock& block, ForwardScr
 
 void attend_group(const AttentionProblem& p, const AttentionForward& args, std::int64_t b,
                   std::int64_t group, float* memory) {
-  const std::int64_t visible = p.limit(b, p.queries - 1);
+  const std::int64_t queries = p.queries_of(b), visible = p.limit(b, queries - 1);
   ForwardScratch scratch;
   scratch.keys = memory;
   float* values = scratch.keys + padded(p.keys) * p.size;
@@ -142,7 +142,7 @@ void attend_group(const AttentionProblem& p, const AttentionForward& args, std::
                     count, p.size, p.scale);
   }
   // A few queries read each value a few times: where it lies is good enough.
-  if (p.queries * p.heads_per_group() <= 8 && p.wide == p.size) {
+  if (queries * p.heads_per_group() <= 8 && p.wide == p.size) {
     scratch.values = v + p.key_at(b, 0, group);
     scratch.value_row = p.key_stride;
   } else {
@@ -155,16 +155,16 @@ void attend_group(const AttentionProblem& p, const AttentionForward& args, std::
   float* log_sum_exp = args.log_sum_exp.data<float>();
   for (std::int64_t i = 0; i < p.heads_per_group(); ++i) {
     const std::int64_t head = group * p.heads_per_group() + i;
-    for (std::int64_t first = 0; first < p.queries; first += kQueryBlock) {
+    for (std::int64_t first = 0; first < queries; first += kQueryBlock) {
       const std::int64_t at = p.query_at(b, first, head);
       const QueryBlock block{.b = b,
                              .first = first,
-                             .count = std::min(kQueryBlock, p.queries - first),
+                             .count = std::min(kQueryBlock, queries - first),
                              .q = q + at,
                              .q_row = p.query_stride,
                              .sums = sums};
       attend_block(p, block, scratch, out + at,
-                   log_sum_exp + (b * p.queries + first) * p.heads + head, visible);
+                   log_sum_exp + (p.first_query(b) + first) * p.heads + head, visible);
     }
   }
 }

@@ -78,7 +78,7 @@ void differentiate_softmax(const AttentionProblem& p, const Pointers& at, const 
                            BackwardScratch& scratch) {
   const std::int64_t width = padded(step.keys);
   const float* log_sum_exp =
-      at.log_sum_exp + (step.b * p.queries + step.first) * p.heads + step.head;
+      at.log_sum_exp + (p.first_query(step.b) + step.first) * p.heads + step.head;
   for (std::int64_t i = 0; i < step.queries; ++i) {
     float* probability = scratch.probabilities + i * kKeyTile;
     float* gradient = scratch.gradients + i * kKeyTile;
@@ -181,9 +181,10 @@ void differentiate_group(const AttentionProblem& p, const Pointers& at, std::int
                          std::int64_t group, BackwardScratch& scratch) {
   Step step{};
   step.b = b;
+  const std::int64_t queries = p.queries_of(b), keys = p.keys_of(b);
   // Without keys there is still one (empty) tile, which sets dq to 0.
-  for (step.begin = 0; step.begin == 0 || step.begin < p.keys; step.begin += kKeyTile) {
-    step.keys = std::min(kKeyTile, p.keys - step.begin);
+  for (step.begin = 0; step.begin == 0 || step.begin < keys; step.begin += kKeyTile) {
+    step.keys = std::min(kKeyTile, keys - step.begin);
     const std::int64_t place = p.key_at(b, step.begin, group);
     pack_rows(scratch.keys, p.wide, at.k + place, p.key_stride, step.keys, p.size);
     pack_transposed(scratch.key_columns, at.k + place, p.key_stride, step.keys, p.size, p.scale);
@@ -192,8 +193,8 @@ void differentiate_group(const AttentionProblem& p, const Pointers& at, std::int
     std::fill(scratch.dv, scratch.dv + step.keys * p.wide, 0.0f);
     for (std::int64_t i = 0; i < p.heads_per_group(); ++i) {
       step.head = group * p.heads_per_group() + i;
-      for (step.first = 0; step.first < p.queries; step.first += kQueryBlock) {
-        step.queries = std::min(kQueryBlock, p.queries - step.first);
+      for (step.first = 0; step.first < queries; step.first += kQueryBlock) {
+        step.queries = std::min(kQueryBlock, queries - step.first);
         take_step(p, at, step, scratch);
       }
     }

@@ -17,6 +17,8 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v,
                               .v = vv,
                               .query_start = mask.query_start,
                               .key_length = mask.key_length,
+                              .offsets = mask.offsets,
+                              .longest = mask.longest,
                               .causal = mask.causal,
                               .scale = scale});
   return record("attention", {q, k, v}, out, [=](BackwardContext& context) {
@@ -34,6 +36,8 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v,
                                  .v = vv,
                                  .query_start = mask.query_start,
                                  .key_length = mask.key_length,
+                                 .offsets = mask.offsets,
+                                 .longest = mask.longest,
                                  .causal = mask.causal,
                                  .scale = scale});
     context.give_input_grad(0, dq);
