@@ -1,5 +1,6 @@
 // Attention over every mask: causal or not, cached prefixes (query_start), padded rows
-// (key_length), grouped queries, tiles that are full, partial and empty, queries that see nothing.
+// (key_length), packed rows (offsets), grouped queries, tiles that are full, partial and empty,
+// queries that see nothing.
 #include "kernels/attention.h"
 
 #include <fmt/core.h>
@@ -19,11 +20,26 @@ struct AttentionCase {
   std::vector<std::int32_t> query_start{};  // empty: absent
   std::vector<std::int32_t> key_length{};   // empty: absent
   float std = 1.0f;
+  std::vector<std::int32_t> offsets{};  // of packed rows; empty: absent
 
+  std::int64_t longest() const {
+    std::int32_t most = 0;
+    for (std::size_t r = 1; r < offsets.size(); ++r) {
+      most = std::max(most, offsets[r] - offsets[r - 1]);
+    }
+    return most;
+  }
+  // First token and length of the packed row that a token is in; all tokens where nothing is
+  // packed.
+  std::pair<std::int64_t, std::int64_t> row_of(std::int64_t token) const {
+    if (offsets.empty()) return {0, keys};
+    const auto next = std::upper_bound(offsets.begin(), offsets.end(), token);
+    return {*(next - 1), *next - *(next - 1)};
+  }
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(size)); }
 };
 
-// Inputs: q, k, v, query_start, key_length (the last two [0] where absent).
+// Inputs: q, k, v, query_start, key_length, offsets (the last three [0] where absent).
 Tensor optional_row(const Tensor& tensor) {
   return tensor.elements() > 0 ? tensor : Tensor();
 }
@@ -39,6 +55,8 @@ Tensors forward(const AttentionCase& s, const Tensors& in) {
                               .v = in[2],
                               .query_start = optional_row(in[3]),
                               .key_length = optional_row(in[4]),
+                              .offsets = optional_row(in[5]),
+                              .longest = s.longest(),
                               .causal = s.causal,
                               .scale = s.scale()});
   return {out, log_sum_exp};
@@ -60,24 +78,27 @@ Tensors backward(const AttentionCase& s, const Tensors& in, const Tensors& out,
                                .v = in[2],
                                .query_start = optional_row(in[3]),
                                .key_length = optional_row(in[4]),
+                               .offsets = optional_row(in[5]),
+                               .longest = s.longest(),
                                .causal = s.causal,
                                .scale = s.scale()});
-  return {dq, dk, dv, {}, {}};
+  return {dq, dk, dv, {}, {}, {}};
 }
 
 // One query of one head: softmax over its visible keys in double. Returns log_sum_exp.
 double attend(const AttentionCase& s, const Doubles& in, std::int64_t b, std::int64_t t,
               std::int64_t head, double* out) {
-  std::int64_t seen = s.keys;
+  const auto [first, length] = s.row_of(t);
+  std::int64_t seen = length;
   if (!s.key_length.empty()) seen = std::min(seen, static_cast<std::int64_t>(in[4][b]));
   const std::int64_t start = s.query_start.empty() ? 0 : static_cast<std::int64_t>(in[3][b]);
-  if (s.causal) seen = std::min(seen, start + t + 1);
+  if (s.causal) seen = std::min(seen, start + t - first + 1);
   std::fill(out, out + s.size, 0.0);
   if (seen <= 0) return -std::numeric_limits<double>::infinity();
   const double* q = in[0].data() + ((b * s.queries + t) * s.heads + head) * s.size;
   const std::int64_t group = head / (s.heads / s.groups);
-  const auto row = [&](int input, std::int64_t key) {
-    return in[input].data() + ((b * s.keys + key) * s.groups + group) * s.size;
+  const auto row = [&, first = first](int input, std::int64_t key) {
+    return in[input].data() + ((b * s.keys + first + key) * s.groups + group) * s.size;
   };
   std::vector<double> scores(static_cast<std::size_t>(seen));
   for (std::int64_t key = 0; key < seen; ++key) {
@@ -107,18 +128,20 @@ Doubles reference(const AttentionCase& s, const Doubles& in) {
 
 OpCase make_case(const AttentionCase& s) {
   OpCase out;
-  out.label = fmt::format("B{} Tq{} Tk{} H{} G{} D{}{}{}{}, std {}", s.batch, s.queries, s.keys,
-                          s.heads, s.groups, s.size, s.causal ? ", causal" : "",
-                          s.query_start.empty() ? "" : ", query_start",
-                          s.key_length.empty() ? "" : ", key_length", s.std);
+  out.label = fmt::format(
+      "B{} Tq{} Tk{} H{} G{} D{}{}{}{}{}, std {}", s.batch, s.queries, s.keys, s.heads, s.groups,
+      s.size, s.causal ? ", causal" : "", s.query_start.empty() ? "" : ", query_start",
+      s.key_length.empty() ? "" : ", key_length", s.offsets.empty() ? "" : ", packed", s.std);
   const auto row = [](const std::vector<std::int32_t>& values) {
     return Tensor::from(values, {static_cast<std::int64_t>(values.size())});
   };
   out.inputs = {random_normal({s.batch, s.queries, s.heads, s.size}, 1, s.std),
                 random_normal({s.batch, s.keys, s.groups, s.size}, 2, s.std),
-                random_normal({s.batch, s.keys, s.groups, s.size}, 3), row(s.query_start),
-                row(s.key_length)};
-  out.has_gradient = {true, true, true, false, false};
+                random_normal({s.batch, s.keys, s.groups, s.size}, 3),
+                row(s.query_start),
+                row(s.key_length),
+                row(s.offsets)};
+  out.has_gradient = {true, true, true, false, false, false};
   out.output_has_gradient = {true, false};
   out.forward = [s](const Tensors& in) { return forward(s, in); };
   out.backward = [s](const Tensors& in, const Tensors& outputs, const Tensors& grads) {
@@ -142,6 +165,15 @@ OpCase outputs_only(OpCase test) {
   return test;
 }
 
+// Rows of these lengths one after another.
+OpCase packed(const std::vector<std::int32_t>& lengths, std::int64_t heads, std::int64_t groups,
+              std::int64_t size, bool causal) {
+  std::vector<std::int32_t> offsets{0};
+  for (const std::int32_t length : lengths) offsets.push_back(offsets.back() + length);
+  const std::int64_t tokens = offsets.back();
+  return make_case({1, tokens, tokens, heads, groups, size, causal, {}, {}, 1.0f, offsets});
+}
+
 std::vector<OpCase> test_cases() {
   OpCase large = make_case({1, 5, 5, 1, 1, 4, true, {}, {}, 30.0f});
   // Scores near 1000 carry a rounding error of 1e-4 in fp32, which their exponentials inherit.
@@ -158,6 +190,12 @@ std::vector<OpCase> test_cases() {
           make_case({1, 4, 4, 1, 1, 8, true, {-2}}),  // queries before the first key
           make_case({1, 3, 67, 2, 1, 4, false}),      // a second, partial tile
           make_case({1, 67, 3, 1, 1, 2, false}),      // a second block of queries
+          packed({4, 1, 6, 2}, 2, 2, 8, true),
+          packed({3, 0, 5, 0}, 4, 2, 5, false),  // empty rows
+          packed({7}, 1, 1, 3, true),
+          packed({}, 2, 1, 4, true),
+          outputs_only(packed({70, 1, 130, 64}, 4, 2, 20, true)),
+          outputs_only(packed({65, 129}, 1, 1, 33, false)),
           make_case({0, 5, 5, 2, 2, 8}),
           make_case({1, 0, 5, 2, 2, 8}),
           make_case({1, 3, 0, 2, 2, 8, false}),
