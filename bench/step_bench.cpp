@@ -26,7 +26,7 @@ struct Run {
   std::string folder, mode;
   int warmup = 2, steps = 8;
   std::int64_t rank = 32, rows = 256;
-  bool memory_report = false;
+  bool memory_report = false, cache = false;
 };
 
 OptimizerSettings optimizer_settings(const std::string& mode) {
@@ -57,13 +57,23 @@ std::unique_ptr<FinetuneMethod> make_method(const Run& run, MemoryModel& model,
   return sparse_memory_finetuning(
       model, {.selector = tf_idf_selector({{inputs.df, inputs.batches}}, model.device()),
               .make_row_optimizer = run.mode == "smf_sgd" ? make_row_sgd : +adam,
-              .rows = run.rows});
+              .rows = run.rows,
+              .prefix_cache_bytes = std::int64_t{1} << 30});
+}
+
+TokenRows inputs_of(const std::vector<TokenBatch>& batches) {
+  TokenRows rows;
+  for (const TokenBatch& batch : batches) {
+    const ModelBatch ready = make_model_batch(batch, {});
+    rows.insert(rows.end(), ready.context.sequences->begin(), ready.context.sequences->end());
+  }
+  return rows;
 }
 
 void run_steps(const Run& run) {
   const std::filesystem::path folder = run.folder;
   const json config = json::parse(read_file(folder / "config.json"));
-  MemoryModel model(parse_config_json(config, "config.json"), 0, {});
+  MemoryModel model(parse_config_json(config, "config.json"), std::nullopt, {});
   std::vector<NamedTensor> weights;
   for (const Parameter& parameter : model.parameters().all()) {
     weights.push_back({parameter.name, parameter.variable.value()});
@@ -73,6 +83,7 @@ void run_steps(const Run& run) {
   const auto method = make_method(run, model, inputs);
   const std::vector<TokenBatch>& batches =
       run.mode == "pretrain" ? inputs.pretrain : inputs.finetune;
+  if (run.cache) method->expect(inputs_of(batches));
   json losses = json::array(), seconds = json::array();
   for (int step = 0; step < run.warmup + run.steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
@@ -103,6 +114,7 @@ int main(int argc, char** argv) {
   time->add_option("--steps", run.steps, "steps timed");
   time->add_option("--rank", run.rank, "LoRA's rank");
   time->add_option("--rows", run.rows, "rows that sparse memory finetuning may change");
+  time->add_flag("--prefix-cache", run.cache, "keep what the frozen lower layers make of each row");
   time->add_flag("--memory-report", run.memory_report, "print the named allocations at the end");
   app.require_subcommand(1);
   CLI11_PARSE(app, argc, argv);

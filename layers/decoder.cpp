@@ -40,8 +40,8 @@ Decoder::Decoder(ParameterRegistry& registry, const DecoderConfig& config,
                                 Init::normal(std::pow(config.hidden_size, -0.5)));
 }
 
-Decoder::Stream Decoder::run_block(const Block& block, const Stream& in,
-                                   const ForwardContext& context) const {
+NormedSum Decoder::attend(const Block& block, const Stream& in,
+                          const ForwardContext& context) const {
   const auto epsilon = static_cast<float>(config_.rms_norm_eps);
   NormedSum first;
   if (in.addition.defined()) {
@@ -49,14 +49,16 @@ Decoder::Stream Decoder::run_block(const Block& block, const Stream& in,
   } else {
     first = {rms_norm(in.residual, block.input_gain, epsilon), in.residual};
   }
-  Variable attended;
-  {
-    const TraceRange range("attention");
-    attended = (*block.attention)(first.normed, context);
-  }
-  const NormedSum second = add_rms_norm(first.sum, attended, block.post_attention_gain, epsilon);
+  const TraceRange range("attention");
+  const Variable attended = (*block.attention)(first.normed, context);
+  return add_rms_norm(first.sum, attended, block.post_attention_gain, epsilon);
+}
+
+Decoder::Stream Decoder::run_block(const Block& block, const Stream& in,
+                                   const ForwardContext& context) const {
+  const NormedSum sum = attend(block, in, context);
   const TraceRange range("feed_forward");
-  return {second.sum, block.feed_forward->forward(second.normed, context)};
+  return {sum.sum, block.feed_forward->forward(sum.normed, context)};
 }
 
 Variable Decoder::run_block_folded(const Block& block, const Variable& x,
@@ -65,25 +67,47 @@ Variable Decoder::run_block_folded(const Block& block, const Variable& x,
   return add(out.residual, out.addition);
 }
 
-Variable Decoder::hidden(const Tensor& tokens, const ForwardContext& context) {
+Decoder::Stream Decoder::run_layer(std::size_t layer, const Stream& in,
+                                   const ForwardContext& context) const {
+  const TraceRange range("block");
+  const Block& block = blocks_[layer];
+  if (!checkpointing_ || !recording()) return run_block(block, in, context);
+  const auto body = [this, &block, context](const std::vector<Variable>& inputs) {
+    return run_block_folded(block, inputs[0], context);
+  };
+  return {checkpoint(body, {in.residual}, true), {}};
+}
+
+void Decoder::check_length(const ForwardContext& context) const {
   SLOTWISE_CHECK(context.longest_sequence() <= config_.max_position_embeddings,
                  "[decoder] sequence of {} tokens is longer than max_position_embeddings {}",
                  context.longest_sequence(), config_.max_position_embeddings);
+}
+
+Variable Decoder::hidden(const Tensor& tokens, const ForwardContext& context) {
+  check_length(context);
   const auto epsilon = static_cast<float>(config_.rms_norm_eps);
-  Stream stream{embedding(embedding_, tokens), {}};
-  for (const Block& block : blocks_) {
-    const TraceRange range("block");
-    if (checkpointing_ && recording()) {
-      const auto body = [this, &block, context](const std::vector<Variable>& in) {
-        return run_block_folded(block, in[0], context);
-      };
-      stream = {checkpoint(body, {stream.residual}, true), {}};
-    } else {
-      stream = run_block(block, stream, context);
-    }
+  Stream stream;
+  std::size_t layer = 0;
+  if (const auto known = prefix_ == nullptr ? std::nullopt : prefix_->find(context)) {
+    stream = {known->residual, known->addition};
+    layer = static_cast<std::size_t>(known->layer) + 1;
+  } else {
+    stream.residual = embedding(embedding_, tokens);
   }
+  for (; layer < blocks_.size(); ++layer) stream = run_layer(layer, stream, context);
   if (!stream.addition.defined()) return rms_norm(stream.residual, final_gain_, epsilon);
   return add_rms_norm(stream.residual, stream.addition, final_gain_, epsilon).normed;
+}
+
+Decoder::FeedForwardInput Decoder::feed_forward_input(std::int64_t layer, const Tensor& tokens,
+                                                      const ForwardContext& context) {
+  check_length(context);
+  const auto last = static_cast<std::size_t>(layer);
+  Stream stream{embedding(embedding_, tokens), {}};
+  for (std::size_t i = 0; i < last; ++i) stream = run_layer(i, stream, context);
+  const NormedSum sum = attend(blocks_[last], stream, context);
+  return {sum.normed, sum.sum};
 }
 
 std::vector<Linear> Decoder::attention_linears() const {
@@ -119,22 +143,24 @@ ForwardContext make_context(const Tensor& tokens, const Tensor& valid, Device de
   return context;
 }
 
-ForwardContext packed_context(const std::vector<std::int64_t>& lengths, const Tensor& valid,
-                              Device device) {
-  ForwardContext context;
-  std::vector<std::int32_t> positions, offsets{0};
-  for (const std::int64_t length : lengths) {
-    for (std::int64_t t = 0; t < length; ++t) positions.push_back(static_cast<std::int32_t>(t));
-    offsets.push_back(static_cast<std::int32_t>(positions.size()));
-    context.mask.longest = std::max(context.mask.longest, length);
+PackedRows pack_rows(TokenRows rows, Device device) {
+  std::vector<std::int32_t> tokens, positions, offsets{0};
+  PackedRows out;
+  ForwardContext& context = out.context;
+  for (const auto& row : rows) {
+    tokens.insert(tokens.end(), row.begin(), row.end());
+    for (std::size_t t = 0; t < row.size(); ++t) positions.push_back(static_cast<std::int32_t>(t));
+    offsets.push_back(static_cast<std::int32_t>(tokens.size()));
+    context.mask.longest = std::max(context.mask.longest, static_cast<std::int64_t>(row.size()));
   }
   context.batch = 1;
-  context.length = static_cast<std::int64_t>(positions.size());
+  context.length = static_cast<std::int64_t>(tokens.size());
   context.positions = Tensor::from(positions, {context.length}, device, "positions");
   context.mask.offsets =
       Tensor::from(offsets, {static_cast<std::int64_t>(offsets.size())}, device, "positions");
-  context.valid = valid;
-  return context;
+  context.sequences = std::make_shared<const TokenRows>(std::move(rows));
+  out.tokens = Tensor::from(tokens, {1, context.length}, device, "tokens");
+  return out;
 }
 
 }  // namespace slotwise

@@ -17,6 +17,8 @@ struct KeyValueCache {
   std::vector<std::int32_t> lengths;  // tokens held per row
 };
 
+using TokenRows = std::vector<std::vector<std::int32_t>>;
+
 // Rows of B sequences of T tokens, or packed: batch 1, length = all tokens, and mask.offsets tells
 // where each sequence begins. M = batch * length.
 struct ForwardContext {
@@ -27,6 +29,8 @@ struct ForwardContext {
   AttentionMask mask;
   bool training = false;
   KeyValueCache* cache = nullptr;
+  // Packed rows on the host, for who looks them up (PrefixSource).
+  std::shared_ptr<const TokenRows> sequences;
   Tensor cache_rows;  // [M] i32: row of each token in a cache read as [B * capacity]
 
   std::int64_t longest_sequence() const { return mask.offsets.defined() ? mask.longest : length; }

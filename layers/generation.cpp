@@ -10,7 +10,7 @@
 namespace slotwise {
 namespace {
 
-using Sequences = std::vector<std::vector<std::int32_t>>;
+using Sequences = TokenRows;
 
 // One forward over `fresh` tokens per row.
 struct Chunk {
@@ -21,17 +21,13 @@ struct Chunk {
 
 // Rows one after another, with no past.
 Chunk make_packed_chunk(const Sequences& fresh, Device device) {
-  Chunk chunk;
-  std::vector<std::int32_t> tokens;
-  std::vector<std::int64_t> lengths;
+  const PackedRows packed = pack_rows(fresh, device);
+  Chunk chunk{packed.tokens, packed.context, {}};
+  std::int32_t end = 0;
   for (const auto& row : fresh) {
-    tokens.insert(tokens.end(), row.begin(), row.end());
-    lengths.push_back(static_cast<std::int64_t>(row.size()));
-    chunk.last.push_back(static_cast<std::int32_t>(tokens.size()) - 1);
+    end += static_cast<std::int32_t>(row.size());
+    chunk.last.push_back(end - 1);
   }
-  chunk.tokens =
-      Tensor::from(tokens, {1, static_cast<std::int64_t>(tokens.size())}, device, "generation");
-  chunk.context = packed_context(lengths, {}, device);
   return chunk;
 }
 

@@ -16,7 +16,8 @@ MemoryLayer::MemoryLayer(ParameterRegistry& registry, const std::string& prefix,
       table_(std::move(table)),
       hooks_(std::move(hooks)),
       dense_(std::move(dense)),
-      gated_(config.gate) {
+      gated_(config.gate),
+      hidden_size_(decoder.hidden_size) {
   const std::int64_t hidden = decoder.hidden_size, width = config.value_dim;
   if (gated_) {
     gate_ = Linear(registry, prefix + "gate", hidden, width, Init::normal(std::pow(hidden, -0.5)));
@@ -30,29 +31,44 @@ MemoryLayer::MemoryLayer(ParameterRegistry& registry, const std::string& prefix,
   }
 }
 
-Variable MemoryLayer::memory(const Variable& x, const ForwardContext& context) const {
+MemoryLayer::Inputs MemoryLayer::inputs(const Variable& x, const ForwardContext& context) const {
+  Inputs out;
+  if (dense_) out.dense = dense_->forward(x, context);
+  if (hooks_->disabled) return out;
   const TraceRange range("memory");
   const KeyLookup lookup = query_(x, context);
+  out.slots = lookup.slots;
+  out.weights = lookup.weights;
+  if (gated_) out.gate = gate_(x);
+  return out;
+}
+
+Variable MemoryLayer::memory(const Inputs& inputs, const ForwardContext& context) const {
+  const TraceRange range("memory");
   if (hooks_->on_access && !recomputing()) {
-    hooks_->on_access({table_.index, lookup.slots, lookup.weights.value(), context.valid});
+    hooks_->on_access({table_.index, inputs.slots, inputs.weights.value(), context.valid});
   }
   KeepBag keep;
   if (hooks_->keep) {
     keep = [hooks = hooks_, table = table_.index](const KeptBag& bag) { hooks->keep(table, bag); };
   }
-  Variable y = weighted_bag(table_.values, lookup.slots, lookup.weights, keep);
-  if (gated_) y = swiglu(gate_(x), y);
+  Variable y = weighted_bag(table_.values, inputs.slots, inputs.weights, keep);
+  if (gated_) y = swiglu(inputs.gate, y);
   return output_(y);
 }
 
-Variable MemoryLayer::forward(const Variable& x, const ForwardContext& context) {
-  if (hooks_->disabled) {
-    if (dense_) return dense_->forward(x, context);
-    return Variable(
-        Tensor::zeros(x.shape(), DType::f32, x.value().device(), "activation residual"));
+Variable MemoryLayer::read(const Inputs& inputs, const ForwardContext& context) const {
+  if (!hooks_->disabled) {
+    const Variable addition = memory(inputs, context);
+    return inputs.dense.defined() ? add_scaled(inputs.dense, addition, alpha_) : addition;
   }
-  const Variable addition = memory(x, context);
-  return dense_ ? add_scaled(dense_->forward(x, context), addition, alpha_) : addition;
+  if (inputs.dense.defined()) return inputs.dense;
+  return Variable(Tensor::zeros({context.batch * context.length, hidden_size_}, DType::f32,
+                                table_.values.value().device(), "activation residual"));
+}
+
+Variable MemoryLayer::forward(const Variable& x, const ForwardContext& context) {
+  return read(inputs(x, context), context);
 }
 
 std::vector<Linear> MemoryLayer::linears() const {

@@ -21,12 +21,21 @@ class MemoryLayer final : public FeedForward {
               std::shared_ptr<const MemoryHooks> hooks, std::unique_ptr<FeedForward> dense);
 
   Variable forward(const Variable& x, const ForwardContext& context) override;
+  // forward() in two: all that depends on x alone, and the read of the table.
+  struct Inputs {
+    Tensor slots;      // [M, H * k]; undefined while the memory is switched off
+    Variable weights;  // [M, H * k]
+    Variable gate;     // [M, d_v] before its silu; undefined without a gate
+    Variable dense;    // [M, hidden]; undefined in mode replace
+  };
+  Inputs inputs(const Variable& x, const ForwardContext& context) const;
+  Variable read(const Inputs& inputs, const ForwardContext& context) const;
   // Only the dense part: adapters on the memory's own projections would change which slots are
   // read.
   std::vector<Linear> linears() const override;
 
  private:
-  Variable memory(const Variable& x, const ForwardContext& context) const;
+  Variable memory(const Inputs& inputs, const ForwardContext& context) const;
 
   ProductKeyQuery query_;
   ValueTable table_;
@@ -34,6 +43,7 @@ class MemoryLayer final : public FeedForward {
   std::unique_ptr<FeedForward> dense_;
   Linear gate_, output_;
   bool gated_ = true;
+  std::int64_t hidden_size_ = 0;
   Variable alpha_;  // [1], mode add
 };
 

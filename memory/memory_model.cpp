@@ -26,9 +26,11 @@ std::unique_ptr<FeedForward> MemoryModel::feed_forward(const std::string& prefix
     dense = std::make_unique<SwigluFeedForward>(registry_, prefix + "mlp.", config_.decoder);
   }
   if (table < 0) return dense;
-  return std::make_unique<MemoryLayer>(registry_, prefix + "memory.", config_.memory,
-                                       config_.decoder, tables_[static_cast<std::size_t>(table)],
-                                       hooks_, std::move(dense));
+  auto memory = std::make_unique<MemoryLayer>(
+      registry_, prefix + "memory.", config_.memory, config_.decoder,
+      tables_[static_cast<std::size_t>(table)], hooks_, std::move(dense));
+  if (lowest_memory_ == nullptr) lowest_memory_ = memory.get();  // layers come in order
+  return memory;
 }
 
 }  // namespace slotwise

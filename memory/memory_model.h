@@ -16,6 +16,8 @@ struct ModelConfig {
   MemoryConfig memory;
 };
 
+class MemoryLayer;
+
 class MemoryModel {
  public:
   // Without a seed the weights hold no values yet: a file fills them.
@@ -29,6 +31,8 @@ class MemoryModel {
   const ParameterRegistry& parameters() const { return registry_; }
   const std::vector<ValueTable>& tables() const { return tables_; }
   MemoryHooks& hooks() { return *hooks_; }
+  // The memory layer nearest to the input; null where the model has none.
+  const MemoryLayer* lowest_memory() const { return lowest_memory_; }
   Device device() const { return registry_.device(); }
 
  private:
@@ -39,6 +43,7 @@ class MemoryModel {
   std::shared_ptr<MemoryHooks> hooks_;
   std::vector<ValueTable> tables_;
   std::unique_ptr<Decoder> decoder_;
+  const MemoryLayer* lowest_memory_ = nullptr;  // owned by the decoder
 };
 
 }  // namespace slotwise

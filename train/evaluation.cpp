@@ -185,6 +185,17 @@ Evaluator::Result Evaluator::run(MemoryModel& model, bool memory_off) const {
   return result;
 }
 
+TokenRows Evaluator::rows() const {
+  TokenRows out;
+  for (const QuestionSet& set : sets_) {
+    if (set.max_new_tokens == 1) out.insert(out.end(), set.prompts.begin(), set.prompts.end());
+  }
+  for (const auto& window : text_) {
+    if (window.size() > 1) out.emplace_back(window.begin(), window.end() - 1);
+  }
+  return out;
+}
+
 nlohmann::json Evaluator::Result::json() const {
   nlohmann::json sets = nlohmann::json::object();
   for (const auto& [role, scores] : questions) {

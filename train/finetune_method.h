@@ -30,6 +30,8 @@ class FinetuneMethod {
   virtual std::vector<NamedTensor> adapters() const { return {}; }
   virtual void finish() {}  // merge what hangs beside the weights
   virtual std::int64_t rows_touched() const { return 0; }
+  // Sequences that steps and evaluations will see again and again, the most frequent first.
+  virtual void expect(const TokenRows&) {}
 };
 
 struct DenseMethodSettings {
@@ -54,6 +56,7 @@ struct SparseSettings {
   std::int64_t rows = 0;
   std::int64_t micro_batch = 0;
   double clip = 0.0;  // of the rows' gradient; 0: none
+  std::int64_t prefix_cache_bytes = 0;
 };
 std::unique_ptr<FinetuneMethod> sparse_memory_finetuning(MemoryModel& model,
                                                          const SparseSettings& settings);

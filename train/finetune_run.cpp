@@ -53,6 +53,7 @@ class Finetuning {
     evaluator.add_dataset(dataset_);
     method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
     resume();
+    method_->expect(repeated_rows(stream, evaluator));
     folder_.begin();
     MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("finetune", step_, settings_.steps, request_.run.quiet);
@@ -79,6 +80,18 @@ class Finetuning {
   }
 
  private:
+  static TokenRows repeated_rows(const FactStream& stream, const Evaluator& evaluator) {
+    TokenRows rows;
+    for (std::int64_t fact = 0; fact < stream.facts(); ++fact) {
+      for (const auto& wording : stream.wordings(fact)) {
+        if (wording.size() > 1) rows.emplace_back(wording.begin(), wording.end() - 1);
+      }
+    }
+    const TokenRows asked = evaluator.rows();
+    rows.insert(rows.end(), asked.begin(), asked.end());
+    return rows;
+  }
+
   json run_json() const {
     const json tree = json::parse(request_.options.json_text());
     // Another background would rank other rows: a resumed run must have the same.

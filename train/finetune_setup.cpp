@@ -127,6 +127,7 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   }
   s.stream.append_eos = options.flag("finetune.append_eos", false);
   s.stream.max_tokens = static_cast<int>(options.count("finetune.max_tokens", 0, 0));
+  s.prefix_cache_bytes = options.count("finetune.prefix_cache_mib", 0, 1024) << 20;
   s.row_clip = options.number_within("finetune.row_clip", 0.0, 1e30, 0.0);
   s.lora_alpha = options.number_within("finetune.lora_alpha", 0.0, 1e6, 0.0);
   s.lora_attention_only = options.flag("finetune.lora_attention_only", false);
@@ -161,7 +162,8 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
        .make_row_optimizer = row_optimizer_name(request) == "sgd" ? make_row_sgd : default_row_adam,
        .rows = request.rows.value_or(0),
        .micro_batch = settings.micro_batch,
-       .clip = settings.row_clip});
+       .clip = settings.row_clip,
+       .prefix_cache_bytes = settings.prefix_cache_bytes});
 }
 
 }  // namespace slotwise

@@ -17,6 +17,7 @@ struct FinetuneSettings {
   Schedule schedule;
   FactStreamOptions stream;
   double row_clip = 0.0;
+  std::int64_t prefix_cache_bytes = 0;
   double lora_alpha = 0.0;  // 0: twice the rank
   bool lora_attention_only = false;
 };

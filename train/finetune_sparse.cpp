@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "kernels/elementwise.h"
+#include "memory/prefix_cache.h"
 #include "memory/sparse_step.h"
 #include "train/finetune_method.h"
 #include "train/model_batch.h"
@@ -74,6 +75,12 @@ class SparseMethod final : public FinetuneMethod {
     }
   }
 
+  void expect(const TokenRows& rows) override {
+    if (settings_.prefix_cache_bytes == 0) return;
+    prefix_.reset();
+    prefix_ = std::make_unique<PrefixCache>(model_, rows, settings_.prefix_cache_bytes);
+  }
+
   std::int64_t rows_touched() const override {
     std::int64_t total = 0;
     for (const auto& rows : touched_) total += static_cast<std::int64_t>(rows.size());
@@ -84,6 +91,7 @@ class SparseMethod final : public FinetuneMethod {
   MemoryModel& model_;
   SparseSettings settings_;
   SparseStep sparse_;
+  std::unique_ptr<PrefixCache> prefix_;
   std::vector<std::unique_ptr<RowOptimizer>> optimizers_;
   std::vector<std::unordered_set<std::int32_t>> touched_;
 };

@@ -9,10 +9,10 @@ namespace slotwise {
 namespace {
 
 // Up to the last token that carries loss: nothing that counts reads what stands behind it.
-std::int64_t used_length(std::span<const std::int32_t> targets) {
+std::size_t used_length(std::span<const std::int32_t> targets) {
   std::size_t length = targets.size();
   while (length > 1 && targets[length - 1] < 0) --length;
-  return static_cast<std::int64_t>(length);
+  return length;
 }
 
 }  // namespace
@@ -21,23 +21,23 @@ ModelBatch make_model_batch(const TokenBatch& batch, Device device) {
   const auto width = static_cast<std::size_t>(batch.tokens.size(1));
   const auto all_tokens = batch.tokens.span<std::int32_t>();
   const auto all_targets = batch.targets.span<std::int32_t>();
-  std::vector<std::int64_t> lengths;
-  std::vector<std::int32_t> tokens, targets;
+  TokenRows rows;
+  std::vector<std::int32_t> targets;
   std::vector<std::uint8_t> valid;
   for (std::size_t first = 0; first < all_tokens.size(); first += width) {
-    const auto row = all_targets.subspan(first, width);
-    lengths.push_back(used_length(row));
-    for (std::size_t t = 0; t < static_cast<std::size_t>(lengths.back()); ++t) {
-      tokens.push_back(all_tokens[first + t]);
-      targets.push_back(row[t]);
-      valid.push_back(row[t] >= 0 ? 1 : 0);
-    }
+    const auto row =
+        all_targets.subspan(first, width).first(used_length(all_targets.subspan(first, width)));
+    const auto tokens = all_tokens.subspan(first, row.size());
+    rows.emplace_back(tokens.begin(), tokens.end());
+    targets.insert(targets.end(), row.begin(), row.end());
+    for (const std::int32_t target : row) valid.push_back(target >= 0 ? 1 : 0);
   }
-  const Shape packed{1, static_cast<std::int64_t>(tokens.size())};
+  const PackedRows packed = pack_rows(std::move(rows), device);
   ModelBatch out;
-  out.tokens = Tensor::from(tokens, packed, device, "tokens");
-  out.targets = LossTargets::from(Tensor::from(targets, packed), device);
-  out.context = packed_context(lengths, Tensor::from(valid, {packed[1]}, device, "tokens"), device);
+  out.tokens = packed.tokens;
+  out.targets = LossTargets::from(Tensor::from(targets, packed.tokens.shape()), device);
+  out.context = packed.context;
+  out.context.valid = Tensor::from(valid, {out.tokens.elements()}, device, "tokens");
   return out;
 }
 
