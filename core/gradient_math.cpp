@@ -17,4 +17,18 @@ void write_gradient(const Sink& sink, const Tensor& grad) {
   });
 }
 
+void zero_untouched_rows(const TouchedRows& rows) {
+  const std::int64_t count = rows.gradient.size(0), D = rows.gradient.size(1);
+  SLOTWISE_CHECK(rows.gradient.device().is_cpu(),
+                 "[zero_untouched_rows] this build has no CUDA backend");
+  float* gradient = rows.gradient.data<float>();
+  const std::uint8_t* touched = rows.touched.data<std::uint8_t>();
+  parallel_for(count, 1 + (1 << 15) / std::max<std::int64_t>(D, 1),
+               [=](std::int64_t begin, std::int64_t end, int) {
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   if (touched[row] == 0) std::fill_n(gradient + row * D, D, 0.0f);
+                 }
+               });
+}
+
 }  // namespace slotwise

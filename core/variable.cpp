@@ -10,8 +10,11 @@ namespace slotwise {
 
 struct VariableState {
   Tensor value;
-  Tensor grad;  // leaves only; the buffer outlives clear_grad()
+  Tensor grad;     // leaves only; the buffer outlives clear_grad()
+  Tensor touched;  // [N] u8, of a row-sparse leaf
   bool grad_ready = false;
+  bool row_sparse = false;
+  bool rows_pending = false;  // rows of grad that are not touched hold nothing yet
   bool requires_grad = false;
   std::shared_ptr<Operation> producer;  // null for a leaf
   int output_index = 0;
@@ -85,16 +88,37 @@ bool Variable::has_grad() const {
 
 const Tensor& Variable::grad() const {
   SLOTWISE_CHECK(has_grad(), "[variable] no gradient has reached this variable");
+  if (state_->rows_pending) {
+    zero_untouched_rows({state_->grad, state_->touched});
+    state_->rows_pending = false;
+  }
   return state_->grad;
+}
+
+void Variable::set_row_sparse() const {
+  SLOTWISE_CHECK(!state_->producer && state_->value.shape().dimensions() == 2,
+                 "[variable] only a leaf [N, D] can be row-sparse");
+  state_->row_sparse = true;
+}
+
+bool Variable::row_sparse() const {
+  return defined() && state_->row_sparse;
+}
+
+TouchedRows Variable::row_grad() const {
+  if (!has_grad() || !state_->rows_pending) return {grad(), {}};
+  return {state_->grad, state_->touched};
 }
 
 void Variable::clear_grad() const {
   state_->grad_ready = false;
+  state_->rows_pending = false;
 }
 
 void Variable::release_grad() const {
-  state_->grad_ready = false;
+  clear_grad();
   state_->grad = {};
+  state_->touched = {};
 }
 
 bool BackwardContext::has_output_grad(int output) const {
@@ -121,6 +145,10 @@ Sink BackwardContext::input_sink(int input) {
   VariableState& state = *Operation::state_of(operation_.inputs[static_cast<std::size_t>(input)]);
   const GradientSlot slot = slot_of(state);
   Tensor& grad = *slot.tensor;
+  if (state.rows_pending) {
+    zero_untouched_rows({state.grad, state.touched});
+    state.rows_pending = false;
+  }
   if (!slot.ready) {
     if (!grad.defined() || !grad.unique()) {
       grad = Tensor::empty(state.value.shape(), DType::f32, state.value.device(),
@@ -132,6 +160,30 @@ Sink BackwardContext::input_sink(int input) {
   // Somebody else may still read this memory (a gradient handed to two inputs): copy before adding.
   if (!grad.unique()) grad = grad.clone("activation gradient");
   return {grad, true};
+}
+
+TouchedRows BackwardContext::input_rows(int input, bool& accumulate) {
+  if (!wants(input)) return {};
+  VariableState& state = *Operation::state_of(operation_.inputs[static_cast<std::size_t>(input)]);
+  const bool begins = !state.grad_ready;
+  if (!state.row_sparse || (!begins && !state.rows_pending)) {
+    const Sink sink = input_sink(input);
+    accumulate = sink.accumulate;
+    return {sink.tensor, {}};
+  }
+  accumulate = true;
+  if (!begins) return {state.grad, state.touched};
+  const std::int64_t rows = state.value.size(0);
+  if (!state.grad.defined() || !state.grad.unique()) {
+    state.grad =
+        Tensor::empty(state.value.shape(), DType::f32, state.value.device(), "parameter gradient");
+  }
+  if (!state.touched.defined()) {
+    state.touched = Tensor::empty({rows}, DType::u8, state.value.device(), "parameter gradient");
+  }
+  state.touched.zero();
+  state.grad_ready = state.rows_pending = true;
+  return {state.grad, state.touched};
 }
 
 void BackwardContext::give_input_grad(int input, Tensor given) {

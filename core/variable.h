@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/row_gradient.h"
 #include "core/tensor.h"
 
 namespace slotwise {
@@ -36,6 +37,11 @@ class Variable {
   // Gradient of a leaf; undefined until a backward pass has reached it since clear_grad().
   bool has_grad() const;
   const Tensor& grad() const;
+  // For a table [N, D] that ops read by rows: a backward then writes the rows it reaches and says
+  // which, where the op knows how. grad() fills in the zeros.
+  void set_row_sparse() const;
+  bool row_sparse() const;
+  TouchedRows row_grad() const;
   void clear_grad() const;    // forgets the gradient but keeps its buffer for the next step
   void release_grad() const;  // gives the buffer back, too
 
@@ -64,6 +70,9 @@ class BackwardContext {
   bool wants(int input) const;
   // Where to write the gradient of an input; undefined when !wants(input). Must then be written.
   Sink input_sink(int input);
+  // The same for an op that sums into rows of a leaf: where `touched` is defined, a touched row is
+  // added to, another one is overwritten and marked.
+  TouchedRows input_rows(int input, bool& accumulate);
   // Hands over a finished gradient instead (added when one is there already).
   void give_input_grad(int input, Tensor grad);
 

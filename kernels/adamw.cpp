@@ -11,6 +11,15 @@ void adamw(const AdamW& args) {
   expect_tensor("adamw", "gradient", args.gradient, shape);
   expect_optional("adamw", "gradient_scale", args.gradient_scale, {1});
   SLOTWISE_CHECK(args.step >= 1, "[adamw] expected a step from 1, got {}", args.step);
+  SLOTWISE_CHECK(args.touched.defined() == args.live.defined(),
+                 "[adamw] touched and live come together");
+  if (args.touched.defined()) {
+    expect_tensor("adamw", "touched", args.touched, {shape[0]}, DType::u8);
+    expect_tensor("adamw", "live", args.live, {shape[0]}, DType::u8);
+    SLOTWISE_CHECK(shape.dimensions() == 2 && args.weight_decay == 0.0f,
+                   "[adamw] touched rows need a table [N, D] without decay, got {} and decay {}",
+                   shape.text(), args.weight_decay);
+  }
   SLOTWISE_DISPATCH(adamw, args, args.parameter);
 }
 

@@ -7,9 +7,15 @@
 
 namespace slotwise::kernels {
 
+//
+// A table [N, D] of which a step reaches a part: `touched` [N] u8 marks the rows whose gradient is
+// there; the others' is 0 and is not read. `live` [N] u8 (with touched, without decay) marks rows
+// whose moments may differ from 0, and touched rows join it; the others would not move and are
+// skipped. The result is the dense step's, bit for bit.
 struct AdamW {
   Tensor parameter, first_moment, second_moment;  // updated
   Tensor gradient;
+  Tensor touched, live;   // optional
   Tensor gradient_scale;  // optional
   float learning_rate = 0.0f;
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;

@@ -38,6 +38,11 @@ void dot_product(const DotProduct& args) {
   expect_same("dot_product", "a", args.a, args.a);
   expect_same("dot_product", "b", args.b, args.a);
   expect_tensor("dot_product", "out", args.out.tensor, {1});
+  if (args.rows.defined()) {
+    SLOTWISE_CHECK(args.a.shape().dimensions() == 2,
+                   "[dot_product] marked rows need a and b [N, D], got {}", args.a.shape().text());
+    expect_tensor("dot_product", "rows", args.rows, {args.a.size(0)}, DType::u8);
+  }
   SLOTWISE_DISPATCH(dot_product, args, args.a);
 }
 

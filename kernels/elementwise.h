@@ -26,9 +26,12 @@ struct Scale {
 SLOTWISE_OP(scale, Scale)
 
 // out [1] (+)= sum(a * b), summed in double in a fixed order. a and b may be the same tensor.
+// rows [N] u8, optional: a and b are [N, D] and only rows marked there count; the others are not
+// read.
 struct DotProduct {
   Sink out;
   Tensor a, b;
+  Tensor rows = {};
 };
 SLOTWISE_OP(dot_product, DotProduct)
 

@@ -57,6 +57,11 @@ void weighted_bag_backward_weights(const WeightedBagBackwardWeights& args) {
 void weighted_bag_backward_values(const WeightedBagBackwardValues& args) {
   expect_row_sums("weighted_bag_backward_values", "dvalues", args.dvalues, args.dy, args.slots,
                   args.weights);
+  expect_optional("weighted_bag_backward_values", "touched", args.touched,
+                  {args.dvalues.tensor.size(0)}, DType::u8);
+  SLOTWISE_CHECK(
+      !args.touched.defined() || args.dvalues.accumulate,
+      "[weighted_bag_backward_values] touched rows are added to: accumulate must be set");
   SLOTWISE_DISPATCH(weighted_bag_backward_values, args, args.dy);
 }
 

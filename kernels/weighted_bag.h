@@ -24,10 +24,13 @@ SLOTWISE_OP(weighted_bag_backward_weights, WeightedBagBackwardWeights)
 
 // dvalues[s] (+)= sum over accesses of s of weight * dy, dense [N, D]. The accesses are sorted by
 // slot and each row is summed by one owner in the order of the accesses: same bits in every run.
+// With `touched` [N] u8 a row of dvalues that is touched is added to, another one that is reached
+// is overwritten and marked, and the rest are left alone: no pass over the table.
 struct WeightedBagBackwardValues {
   Sink dvalues;
   Tensor dy;
   Tensor slots, weights;
+  Tensor touched = {};  // optional; needs dvalues.accumulate
 };
 SLOTWISE_OP(weighted_bag_backward_values, WeightedBagBackwardValues)
 

@@ -13,19 +13,30 @@ class AdamWOptimizer final : public Optimizer {
       : Optimizer(std::move(parameters), max_norm), options_(options) {
     for (const OptimizedParameter& parameter : parameters_) {
       const Tensor& value = parameter.variable.value();
-      first_.push_back(Tensor::zeros(value.shape(), DType::f32, value.device(), "optimizer state"));
-      second_.push_back(
-          Tensor::zeros(value.shape(), DType::f32, value.device(), "optimizer state"));
+      const auto zeros = [&](const Shape& shape, DType dtype) {
+        return Tensor::zeros(shape, dtype, value.device(), "optimizer state");
+      };
+      first_.push_back(zeros(value.shape(), DType::f32));
+      second_.push_back(zeros(value.shape(), DType::f32));
+      live_.push_back(parameter.weight_decay == 0.0 && parameter.variable.row_sparse()
+                          ? zeros({value.size(0)}, DType::u8)
+                          : Tensor());
     }
   }
 
  private:
   void update(std::size_t index, double learning_rate, const Tensor& gradient_scale) override {
     const OptimizedParameter& parameter = parameters_[index];
+    const Tensor& live = live_[index];
+    TouchedRows rows = parameter.variable.row_grad();
+    if (!live.defined() || !rows.touched.defined()) rows = {parameter.variable.grad(), {}};
+    if (live.defined() && !rows.touched.defined()) mark_all(live);
     kernels::adamw({.parameter = parameter.variable.value(),
                     .first_moment = first_[index],
                     .second_moment = second_[index],
-                    .gradient = parameter.variable.grad(),
+                    .gradient = rows.gradient,
+                    .touched = rows.touched,
+                    .live = rows.touched.defined() ? live : Tensor(),
                     .gradient_scale = gradient_scale,
                     .learning_rate = static_cast<float>(learning_rate),
                     .beta1 = static_cast<float>(options_.beta1),
@@ -35,6 +46,18 @@ class AdamWOptimizer final : public Optimizer {
                     .step = steps_});
   }
 
+  // What was loaded may have moved any row.
+  void state_loaded() override {
+    for (const Tensor& live : live_) {
+      if (live.defined()) mark_all(live);
+    }
+  }
+
+  static void mark_all(const Tensor& live) {
+    const std::vector<std::uint8_t> ones(static_cast<std::size_t>(live.elements()), 1);
+    live.copy_from(Tensor::from(ones, live.shape()));
+  }
+
   std::vector<NamedTensor> state_of(std::size_t index) const override {
     const std::string& name = parameters_[index].name;
     return {{name + ".first_moment", first_[index]}, {name + ".second_moment", second_[index]}};
@@ -42,6 +65,7 @@ class AdamWOptimizer final : public Optimizer {
 
   AdamWOptions options_;
   std::vector<Tensor> first_, second_;
+  std::vector<Tensor> live_;  // [N] of a row-sparse table; undefined for other parameters
 };
 
 }  // namespace

@@ -20,12 +20,14 @@ ClipGroups measure(const std::vector<OptimizedParameter>& parameters, double max
   for (const OptimizedParameter& parameter : parameters) {
     if (!parameter.variable.has_grad()) continue;
     const auto group = static_cast<std::size_t>(parameter.clip_group);
-    const Tensor& gradient = parameter.variable.grad();
+    const auto [gradient, touched] = parameter.variable.row_grad();
     while (groups.sum_of_squares.size() <= group) {
       groups.sum_of_squares.push_back(Tensor::zeros({1}, DType::f32, gradient.device(), "norm"));
     }
-    kernels::dot_product(
-        {.out = {groups.sum_of_squares[group], true}, .a = gradient, .b = gradient});
+    kernels::dot_product({.out = {groups.sum_of_squares[group], true},
+                          .a = gradient,
+                          .b = gradient,
+                          .rows = touched});
   }
   groups.scale.resize(groups.sum_of_squares.size());
   if (max_norm <= 0) return groups;
@@ -79,6 +81,7 @@ void Optimizer::load_state(const TensorFile& file) {
     }
     entry.tensor.copy_from(stored);
   }
+  state_loaded();
 }
 
 }  // namespace slotwise

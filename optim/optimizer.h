@@ -36,6 +36,7 @@ class Optimizer {
   Optimizer(std::vector<OptimizedParameter> parameters, double max_norm);
   virtual void update(std::size_t index, double learning_rate, const Tensor& gradient_scale) = 0;
   virtual std::vector<NamedTensor> state_of(std::size_t index) const = 0;
+  virtual void state_loaded() {}
 
   std::vector<OptimizedParameter> parameters_;
   std::int64_t steps_ = 0;

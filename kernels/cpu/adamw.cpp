@@ -1,6 +1,7 @@
 // Optimizer steps on the CPU: one vectorised, threaded pass over parameter, gradient and state.
 #include "kernels/adamw.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/parallel.h"
@@ -16,36 +17,78 @@ float optional_scale(const Tensor& scale) {
 
 }  // namespace
 
-void adamw(const AdamW& args) {
-  float* parameter = args.parameter.data<float>();
-  float* first = args.first_moment.data<float>();
-  float* second = args.second_moment.data<float>();
-  const float* gradient = args.gradient.data<float>();
-  const float gradient_scale = optional_scale(args.gradient_scale);
-  const float beta1 = args.beta1;
-  const float beta2 = args.beta2;
-  const float rest1 = 1.0f - beta1;
-  const float rest2 = 1.0f - beta2;
-  // In double: beta^step and its distance from 1 lose digits in fp32.
-  const double step = static_cast<double>(args.step);
-  const double bias1 = 1.0 - std::pow(static_cast<double>(beta1), step);
-  const double bias2 = 1.0 - std::pow(static_cast<double>(beta2), step);
-  const float rate = static_cast<float>(static_cast<double>(args.learning_rate) / bias1);
-  const float root = static_cast<float>(1.0 / std::sqrt(bias2));
-  const float keep = static_cast<float>(1.0 - static_cast<double>(args.learning_rate) *
-                                                  static_cast<double>(args.weight_decay));
-  const float epsilon = args.epsilon;
-  parallel_for(args.parameter.elements(), kGrain, [=](std::int64_t begin, std::int64_t end, int) {
+namespace {
+
+// The numbers of one step, and the update of one range of elements.
+struct AdamWStep {
+  float *parameter, *first, *second;
+  const float* gradient;
+  float gradient_scale, beta1, beta2, rate, root, keep, epsilon;
+
+  explicit AdamWStep(const AdamW& args)
+      : parameter(args.parameter.data<float>()),
+        first(args.first_moment.data<float>()),
+        second(args.second_moment.data<float>()),
+        gradient(args.gradient.data<float>()),
+        gradient_scale(optional_scale(args.gradient_scale)),
+        beta1(args.beta1),
+        beta2(args.beta2),
+        epsilon(args.epsilon) {
+    // In double: beta^step and its distance from 1 lose digits in fp32.
+    const double step = static_cast<double>(args.step);
+    const double learning_rate = static_cast<double>(args.learning_rate);
+    const double bias1 = 1.0 - std::pow(static_cast<double>(beta1), step);
+    const double bias2 = 1.0 - std::pow(static_cast<double>(beta2), step);
+    rate = static_cast<float>(learning_rate / bias1);
+    root = static_cast<float>(1.0 / std::sqrt(bias2));
+    keep = static_cast<float>(1.0 - learning_rate * static_cast<double>(args.weight_decay));
+  }
+
+  template <bool kHasGradient>
+  void update(std::int64_t begin, std::int64_t end) const {
+    float* __restrict p = parameter;
+    float* __restrict m_of = first;
+    float* __restrict v_of = second;
+    const float* __restrict g_of = gradient;
+    const float rest1 = 1.0f - beta1, rest2 = 1.0f - beta2;
+    const float scale = gradient_scale, b1 = beta1, b2 = beta2, step_rate = rate, step_root = root,
+                kept = keep, small = epsilon;
 #pragma omp simd
     for (std::int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] * gradient_scale;
-      const float m = beta1 * first[i] + rest1 * g;
-      const float v = beta2 * second[i] + rest2 * (g * g);
-      first[i] = m;
-      second[i] = v;
-      parameter[i] = parameter[i] * keep - rate * m / (std::sqrt(v) * root + epsilon);
+      const float g = kHasGradient ? g_of[i] * scale : 0.0f;
+      const float m = b1 * m_of[i] + rest1 * g;
+      const float v = b2 * v_of[i] + rest2 * (g * g);
+      m_of[i] = m;
+      v_of[i] = v;
+      p[i] = p[i] * kept - step_rate * m / (std::sqrt(v) * step_root + small);
+    }
+  }
+};
+
+void update_table(const AdamW& args, const AdamWStep& step) {
+  const std::int64_t rows = args.parameter.size(0), D = args.parameter.size(1);
+  const std::uint8_t* touched = args.touched.data<std::uint8_t>();
+  std::uint8_t* live = args.live.data<std::uint8_t>();
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(D, 1));
+  parallel_for(rows, grain, [=](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      if (touched[row] != 0) {
+        live[row] = 1;
+        step.update<true>(row * D, (row + 1) * D);
+      } else if (live[row] != 0) {
+        step.update<false>(row * D, (row + 1) * D);
+      }
     }
   });
+}
+
+}  // namespace
+
+void adamw(const AdamW& args) {
+  const AdamWStep step(args);
+  if (args.touched.defined()) return update_table(args, step);
+  parallel_for(args.parameter.elements(), kGrain,
+               [=](std::int64_t begin, std::int64_t end, int) { step.update<true>(begin, end); });
 }
 
 void sgd(const Sgd& args) {

@@ -53,26 +53,52 @@ void scale(const Scale& args) {
   });
 }
 
-void dot_product(const DotProduct& args) {
+// Chunks of rows, so that sums of whole rows are added in one order.
+double dot_of_rows(const DotProduct& args) {
+  constexpr std::int64_t kRows = 256;
+  const std::int64_t rows = args.a.size(0), D = args.a.size(1);
+  const float* a = args.a.data<float>();
+  const float* b = args.b.data<float>();
+  const std::uint8_t* counts = args.rows.data<std::uint8_t>();
+  std::vector<double> sums(static_cast<std::size_t>((rows + kRows - 1) / kRows));
+  double* partial = sums.data();
+  const auto chunks = static_cast<std::int64_t>(sums.size());
+  parallel_for(chunks, 4, [=](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t chunk = begin; chunk < end; ++chunk) {
+      double sum = 0.0;
+      for (std::int64_t row = chunk * kRows; row < std::min(rows, (chunk + 1) * kRows); ++row) {
+        if (counts[row] != 0) sum += dot_chunk(a + row * D, b + row * D, D);
+      }
+      partial[chunk] = sum;
+    }
+  });
+  double total = 0.0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+double dot_of_all(const DotProduct& args) {
   constexpr std::int64_t kChunk = 1 << 14;
   const std::int64_t count = args.a.elements();
   const std::int64_t chunks = (count + kChunk - 1) / kChunk;
   const float* a = args.a.data<float>();
   const float* b = args.b.data<float>();
+  if (chunks <= 1) return dot_chunk(a, b, count);
+  std::vector<double> sums(static_cast<std::size_t>(chunks));
+  double* partial = sums.data();
+  parallel_for(chunks, 4, [=](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t chunk = begin; chunk < end; ++chunk) {
+      const std::int64_t first = chunk * kChunk;
+      partial[chunk] = dot_chunk(a + first, b + first, std::min(kChunk, count - first));
+    }
+  });
   double total = 0.0;
-  if (chunks <= 1) {
-    total = dot_chunk(a, b, count);
-  } else {
-    std::vector<double> sums(static_cast<std::size_t>(chunks));
-    double* partial = sums.data();
-    parallel_for(chunks, 4, [=](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t chunk = begin; chunk < end; ++chunk) {
-        const std::int64_t first = chunk * kChunk;
-        partial[chunk] = dot_chunk(a + first, b + first, std::min(kChunk, count - first));
-      }
-    });
-    for (const double sum : sums) total += sum;
-  }
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+void dot_product(const DotProduct& args) {
+  const double total = args.rows.defined() ? dot_of_rows(args) : dot_of_all(args);
   float& out = args.out.tensor.data<float>()[0];
   out = args.out.accumulate ? out + static_cast<float>(total) : static_cast<float>(total);
 }

@@ -1,6 +1,7 @@
 #include "kernels/cpu/row_reduction.h"
 
 #include <bit>
+#include <utility>
 
 #include "kernels/cpu/weighted_rows.h"
 
@@ -97,8 +98,21 @@ void zero_untouched_rows(const Plan& plan, float* out, std::int64_t rows, std::i
   });
 }
 
+// Where sums of rows go, and which rows hold something that is added to.
+struct Rows {
+  float* sums;
+  bool accumulate;
+  std::uint8_t* touched;  // null: all alike
+
+  // Asked once a row, by its owner, before the row is written.
+  bool adds_to(std::int64_t row) const {
+    if (touched == nullptr) return accumulate;
+    return std::exchange(touched[row], std::uint8_t{1}) != 0;
+  }
+};
+
 void sum_pieces(const Plan& plan, const RowTerm* terms, std::int64_t count, const float* sources,
-                std::int64_t D, bool accumulate, float* out, float* partial_sums) {
+                std::int64_t D, const Rows& out, float* partial_sums) {
   constexpr std::int64_t kAhead = 12;
   const auto source_of = [=](const RowTerm& term) {
     return sources + static_cast<std::int64_t>(term.source) * D;
@@ -110,9 +124,9 @@ void sum_pieces(const Plan& plan, const RowTerm* terms, std::int64_t count, cons
     for (; piece != plan.pieces.end() && piece->begin < end; ++piece) {
       const RowTerm* mine = terms + piece->begin;
       const bool whole = piece->partial < 0;
-      float* sum = whole ? out + piece->row * D : partial_sums + piece->partial * D;
+      float* sum = whole ? out.sums + piece->row * D : partial_sums + piece->partial * D;
       sum_rows(
-          sum, D, piece->end - piece->begin, whole && accumulate,
+          sum, D, piece->end - piece->begin, whole && out.adds_to(piece->row),
           [&](std::int64_t i) { return source_of(mine[i]); },
           [&](std::int64_t i) { return mine[i].weight; },
           [&](std::int64_t i) {
@@ -122,15 +136,15 @@ void sum_pieces(const Plan& plan, const RowTerm* terms, std::int64_t count, cons
   });
 }
 
-void add_partial_sums(const Plan& plan, const float* partial_sums, std::int64_t D, bool accumulate,
-                      float* out) {
+void add_partial_sums(const Plan& plan, const float* partial_sums, std::int64_t D,
+                      const Rows& out) {
   const auto split_rows = static_cast<std::int64_t>(plan.split_rows.size());
   parallel_for(split_rows, 1, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t at = begin; at < end; ++at) {
       const SplitRow& split = plan.split_rows[static_cast<std::size_t>(at)];
       const float* first = partial_sums + split.first_partial * D;
       sum_rows(
-          out + split.row * D, D, split.partials, accumulate,
+          out.sums + split.row * D, D, split.partials, out.adds_to(split.row),
           [&](std::int64_t i) { return first + i * D; }, [](std::int64_t) { return 1.0f; },
           [&](std::int64_t i) { return first + i * D; });
     }
@@ -139,17 +153,18 @@ void add_partial_sums(const Plan& plan, const float* partial_sums, std::int64_t 
 
 }  // namespace
 
-void reduce_rows(const RowTerms& terms, const float* sources, const Sink& out) {
+void reduce_rows(const RowTerms& terms, const float* sources, const Sink& out,
+                 std::uint8_t* touched) {
   const std::int64_t count = terms.count();
   const std::int64_t rows = out.tensor.size(0), D = out.tensor.size(1);
   const Scratch<RowTerm> other(count, "row terms sorted");
   const RowTerm* sorted = sort_by_row(terms.data(), other.data(), count, rows);
   const Plan plan = plan_pieces(sorted, count);
   const Scratch<float> partial_sums(plan.partials * D, "row partial sums");
-  float* sums = out.tensor.data<float>();
-  if (!out.accumulate) zero_untouched_rows(plan, sums, rows, D);
-  sum_pieces(plan, sorted, count, sources, D, out.accumulate, sums, partial_sums.data());
-  add_partial_sums(plan, partial_sums.data(), D, out.accumulate, sums);
+  const Rows to{out.tensor.data<float>(), out.accumulate, touched};
+  if (!out.accumulate) zero_untouched_rows(plan, to.sums, rows, D);
+  sum_pieces(plan, sorted, count, sources, D, to, partial_sums.data());
+  add_partial_sums(plan, partial_sums.data(), D, to);
 }
 
 }  // namespace slotwise::kernels::cpu

@@ -51,7 +51,9 @@ class RowTerms {
   std::int64_t count_ = 0;
 };
 
-// out: [rows, D] f32; sources: rows of D. Reorders the terms.
-void reduce_rows(const RowTerms& terms, const float* sources, const Sink& out);
+// out: [rows, D] f32; sources: rows of D. Reorders the terms. touched [rows], optional: see
+// WeightedBagBackwardValues.
+void reduce_rows(const RowTerms& terms, const float* sources, const Sink& out,
+                 std::uint8_t* touched = nullptr);
 
 }  // namespace slotwise::kernels::cpu

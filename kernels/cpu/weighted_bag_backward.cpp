@@ -117,7 +117,8 @@ void weighted_bag_backward_values(const WeightedBagBackwardValues& args) {
                          }
                          return (end - begin) * J;
                        });
-  reduce_rows(terms, args.dy.data<float>(), args.dvalues);
+  reduce_rows(terms, args.dy.data<float>(), args.dvalues,
+              args.touched.defined() ? args.touched.data<std::uint8_t>() : nullptr);
 }
 
 void selected_row_gradient(const SelectedRowGradient& args) {

@@ -18,9 +18,14 @@ Variable weighted_bag(const Variable& values, const Tensor& slots, const Variabl
           kernels::weighted_bag_backward_weights(
               {.dweights = sink, .dy = dy, .values = table, .slots = slots});
         }
-        if (const Sink sink = context.input_sink(0)) {
-          kernels::weighted_bag_backward_values(
-              {.dvalues = sink, .dy = dy, .slots = slots, .weights = w});
+        bool accumulate = false;
+        const TouchedRows rows = context.input_rows(0, accumulate);
+        if (rows.gradient.defined()) {
+          kernels::weighted_bag_backward_values({.dvalues = {rows.gradient, accumulate},
+                                                 .dy = dy,
+                                                 .slots = slots,
+                                                 .weights = w,
+                                                 .touched = rows.touched});
         }
         if (keep) keep({slots, w, dy});
       },
