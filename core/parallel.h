@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 
 namespace slotwise {
 
@@ -14,7 +15,8 @@ inline int thread_count() {
 }
 
 // Calls body(begin, end, part) for contiguous parts of [0, count); at least `grain` items a part.
-// Runs on the calling thread when one part is enough. Exceptions must not leave the body.
+// Runs on the calling thread when one part is enough. What a part throws reaches the caller once
+// all parts have ended (of several, the lowest part's).
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
   if (count <= 0) return;
@@ -24,10 +26,21 @@ void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
     body(std::int64_t{0}, count, 0);
     return;
   }
+  std::exception_ptr error;
+  int error_part = parts;
 #pragma omp parallel for num_threads(parts) schedule(static, 1)
   for (int part = 0; part < parts; ++part) {
-    body(count * part / parts, count * (part + 1) / parts, part);
+    try {
+      body(count * part / parts, count * (part + 1) / parts, part);
+    } catch (...) {
+#pragma omp critical(slotwise_parallel_for_error)
+      if (part < error_part) {
+        error_part = part;
+        error = std::current_exception();
+      }
+    }
   }
+  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace slotwise
