@@ -13,8 +13,10 @@
 #include "train/finetune_setup.h"
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
+#include "train/model_batch.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
+#include "train/step_memory.h"
 
 namespace slotwise {
 namespace {
@@ -136,11 +138,13 @@ class Finetuning {
   json train_step(const FactStream& stream, Progress& progress) {
     const TokenBatch batch = stream.batch(step_);
     const double rate = request_.learning_rate * settings_.schedule.factor(step_);
+    if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
     const MethodStep done = method_->step(batch, step_, rate);
     ++step_;
     folder_.expect_finite(step_, done.loss, done.gradient_norm);
     seconds_ = seconds_before_ + progress.seconds();
     trainable_ = std::max(trainable_, done.trainable);
+    if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
     progress.report({step_, done.loss, done.gradient_norm, rate, batch.valid_tokens});
     json row = {{"step", step_},
                 {"loss", done.loss},
@@ -153,6 +157,20 @@ class Finetuning {
       row["selected_rows"] = done.selected_rows;
     }
     return row;
+  }
+
+  // Of the last step, in which all state is there.
+  void describe_memory(const TokenBatch& batch) {
+    std::int64_t tokens = 0, state = 4 * trainable_;  // the gradients
+    for (const TokenBatch& piece : split_batch(batch, settings_.micro_batch)) {
+      tokens = std::max(tokens, piece.valid_tokens);
+    }
+    for (const NamedTensor& entry : method_->optimizer_state()) {
+      state += static_cast<std::int64_t>(entry.tensor.bytes());
+    }
+    const bool sparse = request_.method != "full" && request_.method != "lora";
+    memory_text_ = step_memory_text(MemoryPool::of(request_.device).report(),
+                                    step_minimum(*base_.model, tokens, state, sparse));
   }
 
   void evaluate(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
@@ -202,9 +220,7 @@ class Finetuning {
                     {"rows_touched", method_->rows_touched()},
                     {"evaluations", evaluations_}},
                    save_model);
-    if (request_.run.memory_report) {
-      fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
-    }
+    if (request_.run.memory_report) fmt::print("\n{}", memory_text_);
   }
 
   FinetuneRequest request_;
@@ -217,6 +233,7 @@ class Finetuning {
   std::int64_t step_ = 0;
   std::int64_t trainable_ = 0;
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
+  std::string memory_text_;
   json evaluations_ = json::array();
 };
 

@@ -18,6 +18,7 @@
 #include "train/optimizer_setup.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
+#include "train/step_memory.h"
 
 namespace slotwise {
 namespace {
@@ -144,12 +145,21 @@ class Pretraining {
   json train_step(const MixtureLoader& loader, Progress& progress) {
     const TokenBatch batch = loader.batch(step_, static_cast<int>(settings_.batch));
     const double rate = settings_.learning_rate * settings_.schedule.factor(step_);
+    MemoryPool& pool = MemoryPool::of(request_.device);
+    if (request_.run.memory_report) pool.reset_peaks();
     optimizer_->clear_gradients();
     const double loss = accumulate_gradients(
         *model_, batch, {.micro_batch = settings_.micro_batch, .batch_statistics = true});
     const double norm = optimizer_->step(rate);
     ++step_;
     folder_.expect_finite(step_, loss, norm);
+    if (request_.run.memory_report && step_ == settings_.steps) {
+      const std::int64_t all = model_->parameters().count();
+      const std::int64_t rows = settings_.micro_batch > 0 ? settings_.micro_batch : settings_.batch;
+      memory_text_ = step_memory_text(
+          pool.report(),
+          step_minimum(*model_, batch.valid_tokens * rows / settings_.batch, 12 * all, false));
+    }
     seconds_ = seconds_before_ + progress.seconds();
     progress.report({step_, loss, norm, rate, batch.valid_tokens});
     return {{"step", step_},
@@ -186,9 +196,7 @@ class Pretraining {
     folder_.finish(result, [this] { save(false); });
     // Last: an output that cannot be written costs no result.
     if (!request_.run.quiet) fmt::print("{}", text);
-    if (request_.run.memory_report) {
-      fmt::print("\n{}", MemoryPool::of(request_.device).report().table());
-    }
+    if (request_.run.memory_report) fmt::print("\n{}", memory_text_);
   }
 
   PretrainRequest request_;
@@ -199,6 +207,7 @@ class Pretraining {
   RunFolder folder_;
   std::unique_ptr<MemoryModel> model_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::string memory_text_;
   std::int64_t step_ = 0;
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
 };

@@ -69,7 +69,8 @@ void RunArguments::add_to(CLI::App& app) {
   app.add_option("--device", device, "cpu or cuda")->capture_default_str();
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
-  app.add_flag("--memory-report", run.memory_report, "print the table of allocations at the end");
+  app.add_flag("--memory-report", run.memory_report,
+               "print what the last step held at its peak, by name, and its minimum");
   app.add_option("--stop-after", run.stop_after,
                  "save and stop after this many steps; the same command resumes")
       ->check(CLI::Range(1, 1 << 30).description(""));
