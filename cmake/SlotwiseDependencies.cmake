@@ -36,13 +36,3 @@ endif()
 
 # NVTX is header-only: from the CUDA toolkit or a distribution package.
 find_path(SLOTWISE_NVTX_INCLUDE nvtx3/nvToolsExt.h PATHS /usr/local/cuda/include)
-
-set(SLOTWISE_HAS_CUDA OFF)
-if(SLOTWISE_CUDA STREQUAL OFF)
-  set(SLOTWISE_CUDA_TEXT "off (SLOTWISE_CUDA=OFF)")
-elseif(NOT EXISTS ${CMAKE_SOURCE_DIR}/kernels/cuda)
-  set(SLOTWISE_CUDA_TEXT "off: this version has CPU kernels only")
-  if(SLOTWISE_CUDA STREQUAL ON)
-    message(FATAL_ERROR "SLOTWISE_CUDA=ON: this version has CPU kernels only; use AUTO or OFF")
-  endif()
-endif()

@@ -1,19 +1,31 @@
 # One library a folder: slotwise_folder(core DEPENDS ... ) compiles the .cpp files of the folder.
 add_library(slotwise_flags INTERFACE)
 target_include_directories(slotwise_flags INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(slotwise_flags INTERFACE -Wall -Wextra -Wshadow -Werror
-                                                -fno-math-errno -fno-trapping-math)
-# Optional members of argument structs are left out on purpose; g++ 12 sees uninitialised pointers in them.
-target_compile_options(slotwise_flags INTERFACE -Wno-missing-field-initializers
-                                                -Wno-maybe-uninitialized)
+# Optional members of argument structs are left out on purpose; g++ 12 sees uninitialised pointers in
+# them.
+set(slotwise_host_options -Wall -Wextra -Wshadow -Werror -fno-math-errno -fno-trapping-math
+    -Wno-missing-field-initializers -Wno-maybe-uninitialized)
 if(SLOTWISE_CPU_ARCH_USED)
-  target_compile_options(slotwise_flags INTERFACE -march=${SLOTWISE_CPU_ARCH_USED})
+  list(APPEND slotwise_host_options -march=${SLOTWISE_CPU_ARCH_USED})
+endif()
+target_compile_options(slotwise_flags INTERFACE
+                       "$<$<COMPILE_LANGUAGE:CXX>:${slotwise_host_options}>")
+if(SLOTWISE_HAS_CUDA)
+  # The host half of a .cu gets the same options; shadowing is not checked in it, for CUB's templates
+  # are full of it.
+  list(REMOVE_ITEM slotwise_host_options -Wshadow)
+  list(JOIN slotwise_host_options "," host_options)
+  # fmt 9 believes that nvcc has no constexpr, and then contradicts itself.
+  target_compile_definitions(slotwise_flags INTERFACE
+                             "$<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>")
+  target_compile_options(slotwise_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CUDA>:--extended-lambda;-lineinfo;-Werror=all-warnings;-Xcompiler=${host_options}>")
 endif()
 target_link_libraries(slotwise_flags INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 if(SLOTWISE_SANITIZE)
   # -O1 -g1: sanitizers double the compile time; line numbers are all that a report needs.
-  target_compile_options(slotwise_flags INTERFACE -O1 -g1 -fsanitize=address,undefined
-                                                  -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(slotwise_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-O1;-g1;-fsanitize=address,undefined;-fno-sanitize-recover=all;-fno-omit-frame-pointer>")
   target_link_options(slotwise_flags INTERFACE -fsanitize=address,undefined)
 endif()
 

@@ -1,5 +1,5 @@
-// Raw device memory: the only calls of core that differ between backends. Bodies for the CPU stand
-// in device_memory_cpu.cpp; those of another backend are chosen by CMake.
+// Raw device memory: the only calls of core that differ between backends. device_memory.cpp sends
+// each to the body of its device (device_memory_bodies.h).
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,9 @@ namespace slotwise {
 // Null when the device has no room; throws Error when the device cannot be used at all.
 void* allocate_bytes(Device device, std::size_t bytes);
 void release_bytes(Device device, void* block) noexcept;
+// On a CUDA device queued, not awaited.
 void zero_bytes(Device device, void* block, std::size_t bytes);
+// Done on return where host memory takes part; between CUDA blocks queued, not awaited.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
 

@@ -1,0 +1,77 @@
+# The CUDA backend: SLOTWISE_CUDA AUTO takes it when nvcc works, ON insists, OFF leaves it out. Sets
+# SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native` is no default: a binary is often built on a
+# machine without the GPU that it runs on.
+set(SLOTWISE_HAS_CUDA OFF)
+if(SLOTWISE_CUDA STREQUAL OFF)
+  set(SLOTWISE_CUDA_TEXT "off (SLOTWISE_CUDA=OFF)")
+  return()
+endif()
+
+# By CUDACXX, not CMAKE_CUDA_COMPILER: check_language() then still tries the compiler out.
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(SLOTWISE_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH
+               PATHS /usr/local/cuda/bin PATH_SUFFIXES bin)
+  if(SLOTWISE_NVCC)
+    set(ENV{CUDACXX} ${SLOTWISE_NVCC})
+  endif()
+endif()
+# One host compiler for all files; "all" (every architecture that this nvcc knows of our list) is
+# resolved below, when its version is known.
+if(NOT CMAKE_CUDA_HOST_COMPILER)
+  set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER} CACHE FILEPATH "host compiler of nvcc")
+endif()
+set(CMAKE_CUDA_ARCHITECTURES ${SLOTWISE_CUDA_ARCHITECTURES})
+if(SLOTWISE_CUDA_ARCHITECTURES STREQUAL all)
+  set(CMAKE_CUDA_ARCHITECTURES 80)
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  set(SLOTWISE_CUDA_TEXT "off: no working nvcc found (on the PATH, in CUDA_HOME, /usr/local/cuda)")
+  if(SLOTWISE_CUDA STREQUAL ON)
+    message(FATAL_ERROR "SLOTWISE_CUDA=ON, but ${SLOTWISE_CUDA_TEXT}")
+  endif()
+  return()
+endif()
+enable_language(CUDA)
+# CMake 3.25 does not know that nvcc has C++20.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+find_package(CUDAToolkit REQUIRED)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4 OR NOT TARGET CUDA::cublasLt)
+  set(SLOTWISE_CUDA_TEXT
+      "off: needs CUDA 12.4 or newer with cuBLASLt, found ${CMAKE_CUDA_COMPILER_VERSION}")
+  if(SLOTWISE_CUDA STREQUAL ON)
+    message(FATAL_ERROR "SLOTWISE_CUDA=ON, but ${SLOTWISE_CUDA_TEXT}")
+  endif()
+  return()
+endif()
+
+# Code for each architecture, and for GPUs to come the newest one's PTX.
+if(SLOTWISE_CUDA_ARCHITECTURES STREQUAL all)
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE known
+                  COMMAND_ERROR_IS_FATAL ANY)
+  set(CMAKE_CUDA_ARCHITECTURES "")
+  foreach(architecture 80 86 89 90a 100 120)
+    if(architecture STREQUAL 90a OR known MATCHES "sm_${architecture}\n")
+      list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
+      set(newest ${architecture})
+    endif()
+  endforeach()
+  list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+endif()
+
+# cuBLASLt has no version of its own: it goes with cuBLAS.
+set(cublas_version "")
+foreach(part MAJOR MINOR PATCH)
+  file(STRINGS ${CUDAToolkit_INCLUDE_DIRS}/cublas_api.h line REGEX "define CUBLAS_VER_${part} ")
+  string(REGEX MATCH "[0-9]+" number "${line}")
+  list(APPEND cublas_version ${number})
+endforeach()
+list(JOIN cublas_version . cublas_version)
+list(JOIN CMAKE_CUDA_ARCHITECTURES " " architectures)
+set(SLOTWISE_HAS_CUDA ON)
+set(SLOTWISE_CUDA_TEXT
+    "${CMAKE_CUDA_COMPILER_VERSION} (${CMAKE_CUDA_COMPILER}), architectures ${architectures}, cuBLASLt ${cublas_version}")

@@ -1,0 +1,164 @@
+// Matrix product by cuBLASLt. Its matrices are column-major: a row-major C [m, n] is a column-major
+// C^T [n, m], and C^T = op(B)^T op(A)^T, so the operands change places and nothing is transposed.
+// The heuristic's choice is kept by shape, so that it is asked once. fp32 means fp32: no TF32.
+// cuBLASLt gives the same bits for the same choice on the same GPU, all work being on one stream.
+#include "kernels/gemm.h"
+
+#include <cublasLt.h>
+
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "kernels/cuda/launch.h"
+#include "kernels/elementwise.h"
+
+namespace slotwise::kernels::cuda {
+namespace {
+
+constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;  // what NVIDIA advises for Hopper
+
+void check_blas(cublasStatus_t status, const char* call) {
+  SLOTWISE_CHECK(status == CUBLAS_STATUS_SUCCESS, "[gemm] {}: {} ({})", call,
+                 cublasLtGetStatusString(status), cublasLtGetStatusName(status));
+}
+#define SLOTWISE_BLAS(call) check_blas((call), #call)
+
+// In cuBLASLt's order: its first operand is our B.
+struct Shape3 {
+  int device;
+  std::int64_t m, n, k;  // of the column-major product
+  bool transpose_first, transpose_second;
+  bool adds;  // beta != 0
+  std::uint32_t align_first, align_second, align_c;
+  auto key() const {
+    return std::tie(device, m, n, k, transpose_first, transpose_second, adds, align_first,
+                    align_second, align_c);
+  }
+  bool operator<(const Shape3& other) const { return key() < other.key(); }
+};
+
+struct Plan {
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t first = nullptr, second = nullptr, c = nullptr;
+  cublasLtMatmulAlgo_t algorithm = {};
+  std::size_t workspace_bytes = 0;
+};
+
+cublasLtMatrixLayout_t make_layout(std::int64_t rows, std::int64_t columns) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  SLOTWISE_BLAS(cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+                                           static_cast<std::uint64_t>(columns), rows));
+  return layout;
+}
+
+template <class T>
+void prefer(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t what,
+            T value) {
+  SLOTWISE_BLAS(cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof(value)));
+}
+
+void choose_algorithm(cublasLtHandle_t handle, const Shape3& shape, Plan& plan) {
+  cublasLtMatmulPreference_t preference = nullptr;
+  SLOTWISE_BLAS(cublasLtMatmulPreferenceCreate(&preference));
+  prefer(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
+  prefer(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.align_first);
+  prefer(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.align_second);
+  prefer(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.align_c);
+  prefer(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, shape.align_c);
+  cublasLtMatmulHeuristicResult_t best = {};
+  int found = 0;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(handle, plan.operation, plan.first, plan.second, plan.c,
+                                     plan.c, preference, 1, &best, &found);
+  cublasLtMatmulPreferenceDestroy(preference);
+  check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
+  SLOTWISE_CHECK(found == 1, "[gemm] cuBLASLt knows no way to multiply [{}, {}] by [{}, {}]",
+                 shape.n, shape.k, shape.k, shape.m);
+  plan.algorithm = best.algo;
+  plan.workspace_bytes = best.workspaceSize;
+}
+
+Plan make_plan(cublasLtHandle_t handle, const Shape3& shape) {
+  Plan plan;
+  SLOTWISE_BLAS(cublasLtMatmulDescCreate(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  const auto transpose = [&](cublasLtMatmulDescAttributes_t which, bool wanted) {
+    const cublasOperation_t value = wanted ? CUBLAS_OP_T : CUBLAS_OP_N;
+    SLOTWISE_BLAS(cublasLtMatmulDescSetAttribute(plan.operation, which, &value, sizeof(value)));
+  };
+  transpose(CUBLASLT_MATMUL_DESC_TRANSA, shape.transpose_first);
+  transpose(CUBLASLT_MATMUL_DESC_TRANSB, shape.transpose_second);
+  plan.first =
+      shape.transpose_first ? make_layout(shape.k, shape.m) : make_layout(shape.m, shape.k);
+  plan.second =
+      shape.transpose_second ? make_layout(shape.n, shape.k) : make_layout(shape.k, shape.n);
+  plan.c = make_layout(shape.m, shape.n);
+  choose_algorithm(handle, shape, plan);
+  return plan;
+}
+
+// One handle a device and the plans of all shapes seen, both kept to the end of the program.
+struct Library {
+  std::mutex mutex;
+  std::map<int, cublasLtHandle_t> handles;
+  std::map<Shape3, Plan> plans;
+
+  static Library& instance() {
+    static auto* library = new Library();
+    return *library;
+  }
+
+  std::pair<cublasLtHandle_t, const Plan*> get(const Shape3& shape) {
+    const std::lock_guard lock(mutex);
+    cublasLtHandle_t& handle = handles[shape.device];
+    if (handle == nullptr) SLOTWISE_BLAS(cublasLtCreate(&handle));
+    auto found = plans.find(shape);
+    if (found == plans.end()) found = plans.emplace(shape, make_plan(handle, shape)).first;
+    return {handle, &found->second};
+  }
+};
+
+// Of a pointer, up to the 256 bytes that the pool gives: slices may begin anywhere.
+std::uint32_t alignment(const void* pointer) {
+  std::uint32_t bytes = 256;
+  while (reinterpret_cast<std::uintptr_t>(pointer) % bytes != 0) bytes /= 2;
+  return bytes;
+}
+
+}  // namespace
+
+void gemm(const Gemm& args) {
+  if (args.c.elements() == 0) return;
+  const std::int64_t k = args.transpose_a ? args.a.size(0) : args.a.size(1);
+  if (k == 0) {  // an empty sum
+    if (args.beta == 0.0f) return args.c.zero();
+    return cuda::scale({.out = {args.c}, .x = args.c, .factor = args.beta});
+  }
+  const cudaStream_t queue = stream(args.c);
+  const float* a = args.a.data<float>();
+  const float* b = args.b.data<float>();
+  float* c = args.c.data<float>();
+  const auto [handle, plan] = Library::instance().get({.device = args.c.device().index,
+                                                       .m = args.c.size(1),
+                                                       .n = args.c.size(0),
+                                                       .k = k,
+                                                       .transpose_first = args.transpose_b,
+                                                       .transpose_second = args.transpose_a,
+                                                       .adds = args.beta != 0.0f,
+                                                       .align_first = alignment(b),
+                                                       .align_second = alignment(a),
+                                                       .align_c = alignment(c)});
+  Tensor workspace;
+  if (plan->workspace_bytes > 0) {
+    workspace = Tensor::empty({static_cast<std::int64_t>(plan->workspace_bytes)}, DType::u8,
+                              args.c.device(), "gemm workspace");
+  }
+  SLOTWISE_BLAS(cublasLtMatmul(handle, plan->operation, &args.alpha, b, plan->first, a,
+                               plan->second, &args.beta, c, plan->c, c, plan->c, &plan->algorithm,
+                               workspace.defined() ? workspace.raw() : nullptr,
+                               plan->workspace_bytes, queue));
+}
+
+#undef SLOTWISE_BLAS
+
+}  // namespace slotwise::kernels::cuda
