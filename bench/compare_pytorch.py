@@ -12,7 +12,8 @@ the positions are padding, d512: none). Pretraining is timed as in the middle of
 the table; full finetuning from its start, as it is used. Prints progress on stderr and JSON on stdout:
 {"<shape>": {"ratios": {"<mode>": our speed / PyTorch's}, ...}}. The modes of sparse memory finetuning: smf_paper_way is
 the masked formula of the paper with SGD, smf_best_way what a good PyTorch user would write, with row Adam; here both are
-the same code with row SGD and row Adam. Without an environment of its own the script makes one (several GB of wheels).
+the same code with row SGD and row Adam, and smf_cached is the latter with the prefix cache, as slotwise-finetune runs,
+against the same best way. Without an environment of its own the script makes one (several GB of wheels).
 """
 import argparse
 import json
@@ -22,7 +23,8 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODES = {"pretrain": "pretrain", "full": "full", "lora": "lora", "smf_paper_way": "smf_sgd", "smf_best_way": "smf_adam"}
+MODES = {"pretrain": "pretrain", "full": "full", "lora": "lora", "smf_paper_way": "smf_sgd", "smf_best_way": "smf_adam",
+         "smf_cached": "smf_adam"}
 SHAPES = {"biographies": {"rows": 256, "steps": 12, "warmup": 3}, "d512": {"rows": 500, "steps": 3, "warmup": 1}}
 RANK = 32
 # Both sides round differently and break ties of equal scores differently; the first loss knows no update yet.
@@ -105,12 +107,14 @@ class Comparison:
 
     def ours(self, shape, folder, mode, threads):
         plan = SHAPES[shape]
-        return run([self.step_bench, "run", "--from", folder, "--mode", MODES[mode], "--rows", str(plan["rows"]),
+        cache = ["--prefix-cache"] if mode == "smf_cached" else []
+        return run([self.step_bench, "run", "--from", folder, "--mode", MODES[mode], *cache, "--rows", str(plan["rows"]),
                     "--warmup", str(plan["warmup"]), "--steps", str(plan["steps"]), "--rank", str(RANK)], threads)
 
     def theirs(self, shape, folder, mode, threads, compiled=False):
         plan = dict(SHAPES[shape])
         plan["warmup"] = max(plan["warmup"], 4) if compiled else plan["warmup"]  # every batch's shape is compiled once
+        mode = "smf_best_way" if mode == "smf_cached" else mode
         return run([self.python, os.path.abspath(__file__), "--worker", folder, "--modes", mode, "--threads",
                     str(threads), "--rows", str(plan["rows"]), "--warmup", str(plan["warmup"]), "--steps",
                     str(plan["steps"])] + (["--compile"] if compiled else []), threads)
