@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "core/parallel.h"
 #include "core/random.h"
@@ -66,90 +67,94 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Bytes per second of the best of ten runs.
+// One pass over 256 MiB on all threads: bytes per second.
 template <class Body>
-double best_rate(double bytes, Body&& body) {
-  double fastest = 1e30;
-  for (int run = 0; run < 10; ++run) {
-    const double begin = seconds_now();
-    parallel_for(kTableBytes / 4, 1, body);
-    fastest = std::min(fastest, seconds_now() - begin);
-  }
-  return bytes / fastest;
+double pass_rate(double bytes, Body&& body) {
+  const double begin = seconds_now();
+  parallel_for(kTableBytes / 4, 1, body);
+  return bytes / (seconds_now() - begin);
 }
 
-// STREAM's copy of 256 MiB. Vectors by hand: a compiler would make a call of memcpy of a plain
-// loop.
-double measured_copy() {
-  static const double best = [] {
-    using Lanes = float __attribute__((vector_size(32)));
-    const Tensor from = noise({kTableBytes / 4}), to = noise({kTableBytes / 4});
-    return best_rate(2.0 * static_cast<double>(kTableBytes),
-                     [&](std::int64_t first, std::int64_t last, int) {
-                       const float* in = from.data<float>();
-                       float* out = to.data<float>();
-                       for (std::int64_t i = first / 8 * 8; i + 8 <= last; i += 8) {
-                         Lanes lanes = *reinterpret_cast<const Lanes*>(in + i);
-                         asm volatile("" : "+x"(lanes));
-                         *reinterpret_cast<Lanes*>(out + i) = lanes;
-                       }
-                     });
-  }();
-  return best;
+struct LimitBuffers {
+  Tensor from = noise({kTableBytes / 4}), to = noise({kTableBytes / 4});
+};
+const LimitBuffers& limit_buffers() {
+  static const LimitBuffers buffers;
+  return buffers;
 }
 
-// A threaded memcpy of 256 MiB.
-double measured_memcpy() {
-  static const double best = [] {
-    const Tensor from = noise({kTableBytes / 4}), to = noise({kTableBytes / 4});
-    return best_rate(2.0 * static_cast<double>(kTableBytes),
-                     [&](std::int64_t first, std::int64_t last, int) {
-                       std::memcpy(to.data<float>() + first, from.data<float>() + first,
-                                   static_cast<std::size_t>(last - first) * 4);
-                     });
-  }();
-  return best;
+// STREAM's copy. Vectors by hand: a compiler would make a call of memcpy of a plain loop.
+double copy_rate() {
+  using Lanes = float __attribute__((vector_size(32)));
+  const float* in = limit_buffers().from.data<float>();
+  float* out = limit_buffers().to.data<float>();
+  return pass_rate(2.0 * static_cast<double>(kTableBytes),
+                   [=](std::int64_t first, std::int64_t last, int) {
+                     for (std::int64_t i = first / 8 * 8; i + 8 <= last; i += 8) {
+                       Lanes lanes = *reinterpret_cast<const Lanes*>(in + i);
+                       asm volatile("" : "+x"(lanes));
+                       *reinterpret_cast<Lanes*>(out + i) = lanes;
+                     }
+                   });
 }
 
-double measured_read() {
-  static const double best = [] {
-    const Tensor from = noise({kTableBytes / 4});
-    return best_rate(static_cast<double>(kTableBytes),
-                     [&](std::int64_t first, std::int64_t last, int) {
-                       const float* values = from.data<float>();
-                       float lanes[32] = {};
-                       for (std::int64_t i = first; i + 32 <= last; i += 32) {
+double memcpy_rate() {
+  const float* in = limit_buffers().from.data<float>();
+  float* out = limit_buffers().to.data<float>();
+  return pass_rate(
+      2.0 * static_cast<double>(kTableBytes), [=](std::int64_t first, std::int64_t last, int) {
+        std::memcpy(out + first, in + first, static_cast<std::size_t>(last - first) * 4);
+      });
+}
+
+double read_rate() {
+  const float* values = limit_buffers().from.data<float>();
+  return pass_rate(static_cast<double>(kTableBytes),
+                   [=](std::int64_t first, std::int64_t last, int) {
+                     float lanes[32] = {};
+                     for (std::int64_t i = first; i + 32 <= last; i += 32) {
 #pragma omp simd
-                         for (int lane = 0; lane < 32; ++lane) {
-                           lanes[lane] += values[i + lane];
-                         }
-                       }
-                       benchmark::DoNotOptimize(lanes);
-                     });
-  }();
-  return best;
+                       for (int lane = 0; lane < 32; ++lane) lanes[lane] += values[i + lane];
+                     }
+                     benchmark::DoNotOptimize(lanes);
+                   });
 }
 
-// Runs the loop and reports bytes/s and the share of the measured copy.
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Runs the loop and reports bytes/s and its shares of the limits. A shared machine's bandwidth
+// moves by a third from one second to the next, so kernel and limits are timed in turn and each
+// share is the median of eleven such rounds.
 template <class Body>
 void measure_bytes(benchmark::State& state, double bytes, Body&& body) {
-  const double copy = measured_copy(), memcpy_rate = measured_memcpy(), read = measured_read();
   body();
-  const double begin = seconds_now();
   for (auto _ : state) body();
-  const double rate = bytes * static_cast<double>(state.iterations()) / (seconds_now() - begin);
-  state.counters["GB/s"] = rate * 1e-9;
-  state.counters["copy_share"] = rate / copy;
-  state.counters["memcpy_share"] = rate / memcpy_rate;
-  state.counters["read_share"] = rate / read;
+  std::vector<double> rates, of_copy, of_memcpy, of_read;
+  for (int round = 0; round < 11; ++round) {
+    const double copy = copy_rate(), memory_copy = memcpy_rate(), read = read_rate();
+    const double begin = seconds_now();
+    body();
+    const double rate = bytes / (seconds_now() - begin);
+    rates.push_back(rate);
+    of_copy.push_back(rate / copy);
+    of_memcpy.push_back(rate / memory_copy);
+    of_read.push_back(rate / read);
+  }
+  state.counters["GB/s"] = median(rates) * 1e-9;
+  state.counters["copy_share"] = median(of_copy);
+  state.counters["memcpy_share"] = median(of_memcpy);
+  state.counters["read_share"] = median(of_read);
 }
 
 void copy_and_read(benchmark::State& state) {
   for (auto _ : state) {
   }
-  state.counters["copy_GB/s"] = measured_copy() * 1e-9;
-  state.counters["memcpy_GB/s"] = measured_memcpy() * 1e-9;
-  state.counters["read_GB/s"] = measured_read() * 1e-9;
+  state.counters["copy_GB/s"] = copy_rate() * 1e-9;
+  state.counters["memcpy_GB/s"] = memcpy_rate() * 1e-9;
+  state.counters["read_GB/s"] = read_rate() * 1e-9;
 }
 BENCHMARK(copy_and_read)->Iterations(1);
 

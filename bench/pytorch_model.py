@@ -166,5 +166,7 @@ class MemoryLanguageModel(nn.Module):
         x, cos, sin = self.embed_tokens(tokens), self.cos[:T], self.sin[:T]
         for layer in self.layers:
             x = layer(x, cos, sin)
+        valid = targets.flatten() >= 0
+        x = x.flatten(0, 1)[valid]  # the head is the widest matrix: not for padding
         logits = self.lm_head(F.rms_norm(x, self.norm.shape, self.norm, self.config["rms_norm_eps"]))
-        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1), ignore_index=-1)
+        return F.cross_entropy(logits, targets.flatten()[valid])

@@ -89,10 +89,10 @@ std::vector<TokenBatch> batches_of(const TensorFile& file, const std::string& st
 StepShape step_shape(const std::string& name, const std::filesystem::path& dataset) {
   if (name == "biographies") {
     return {name, Options::from_preset("biographies"),
-            Dataset(dataset).tokenizer().vocabulary_size(), 32, 256};
+            Dataset(dataset).tokenizer().vocabulary_size()};
   }
   if (name == "d512") {
-    return {name, Options::from_json(nlohmann::json::parse(kWide)), 8192, 32, 500};
+    return {name, Options::from_json(nlohmann::json::parse(kWide)), 8192};
   }
   user_error("--shape must be biographies or d512, got '{}'", name);
 }

@@ -2,9 +2,8 @@
 // weights and batches to a peer:
 //   config.json, model.safetensors   as in a checkpoint
 //   adapters.safetensors             LoRA's start
-//   inputs.safetensors               pretrain.<i>.tokens/targets, finetune.<i>.tokens/targets [B,
-//   T],
-//                                    df [N]
+//   inputs.safetensors               pretrain.<i>.tokens, .targets, finetune.<i>.tokens, .targets
+//                                    [B, T]; df [N]
 #pragma once
 
 #include <filesystem>
@@ -25,7 +24,6 @@ struct StepShape {
   Options options;  // [model], [memory]
   std::int64_t vocabulary = 0;
   std::int64_t rank = 32;  // LoRA
-  std::int64_t rows = 0;   // t of sparse memory finetuning
 };
 
 // biographies: the preset's model, with batches from `dataset` (made by slotwise-prepare).

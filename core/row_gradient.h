@@ -19,4 +19,11 @@ struct TouchedRows {
   Tensor touched;   // [N] u8; undefined: all rows hold their gradient
 };
 
+// Where an op sums into rows of such a gradient. With `touched`, a touched row is added to, another
+// one is overwritten and marked; else the sink says.
+struct RowSink {
+  Sink sink;
+  Tensor touched;
+};
+
 }  // namespace slotwise

@@ -162,28 +162,25 @@ Sink BackwardContext::input_sink(int input) {
   return {grad, true};
 }
 
-TouchedRows BackwardContext::input_rows(int input, bool& accumulate) {
+RowSink BackwardContext::input_rows(int input) {
   if (!wants(input)) return {};
   VariableState& state = *Operation::state_of(operation_.inputs[static_cast<std::size_t>(input)]);
   const bool begins = !state.grad_ready;
   if (!state.row_sparse || (!begins && !state.rows_pending)) {
-    const Sink sink = input_sink(input);
-    accumulate = sink.accumulate;
-    return {sink.tensor, {}};
+    return {input_sink(input), {}};
   }
-  accumulate = true;
-  if (!begins) return {state.grad, state.touched};
+  if (!begins) return {{state.grad, true}, state.touched};
   const std::int64_t rows = state.value.size(0);
   if (!state.grad.defined() || !state.grad.unique()) {
     state.grad =
         Tensor::empty(state.value.shape(), DType::f32, state.value.device(), "parameter gradient");
   }
-  if (!state.touched.defined()) {
+  if (!state.touched.defined() || !state.touched.unique()) {
     state.touched = Tensor::empty({rows}, DType::u8, state.value.device(), "parameter gradient");
   }
   state.touched.zero();
   state.grad_ready = state.rows_pending = true;
-  return {state.grad, state.touched};
+  return {{state.grad, true}, state.touched};
 }
 
 void BackwardContext::give_input_grad(int input, Tensor given) {

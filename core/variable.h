@@ -70,9 +70,8 @@ class BackwardContext {
   bool wants(int input) const;
   // Where to write the gradient of an input; undefined when !wants(input). Must then be written.
   Sink input_sink(int input);
-  // The same for an op that sums into rows of a leaf: where `touched` is defined, a touched row is
-  // added to, another one is overwritten and marked.
-  TouchedRows input_rows(int input, bool& accumulate);
+  // The same for an op that sums into rows of a leaf.
+  RowSink input_rows(int input);
   // Hands over a finished gradient instead (added when one is there already).
   void give_input_grad(int input, Tensor grad);
 

@@ -75,13 +75,20 @@ Decoder::Stream Decoder::run_layer(std::size_t layer, const Stream& in,
   const auto body = [this, &block, context](const std::vector<Variable>& inputs) {
     return run_block_folded(block, inputs[0], context);
   };
-  return {checkpoint(body, {in.residual}, true), {}};
+  const Variable x = in.addition.defined() ? add(in.residual, in.addition) : in.residual;
+  return {checkpoint(body, {x}, true), {}};
 }
 
 void Decoder::check_length(const ForwardContext& context) const {
   SLOTWISE_CHECK(context.longest_sequence() <= config_.max_position_embeddings,
                  "[decoder] sequence of {} tokens is longer than max_position_embeddings {}",
                  context.longest_sequence(), config_.max_position_embeddings);
+}
+
+void Decoder::set_prefix_source(const PrefixSource* source) {
+  SLOTWISE_CHECK(source == nullptr || prefix_ == nullptr,
+                 "[decoder] something provides prefixes to this model already");
+  prefix_ = source;
 }
 
 Variable Decoder::hidden(const Tensor& tokens, const ForwardContext& context) {

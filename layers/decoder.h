@@ -43,8 +43,8 @@ class Decoder {
   };
   FeedForwardInput feed_forward_input(std::int64_t layer, const Tensor& tokens,
                                       const ForwardContext& context);
-  // hidden() asks `source` first while one is set.
-  void set_prefix_source(const PrefixSource* source) { prefix_ = source; }
+  // hidden() asks `source` first while one is set; null takes it off. One at a time.
+  void set_prefix_source(const PrefixSource* source);
   // [V, hidden]: the output head, or the embedding where tied.
   const Variable& head() const { return head_; }
   const DecoderConfig& config() const { return config_; }

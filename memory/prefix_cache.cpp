@@ -1,5 +1,7 @@
 #include "memory/prefix_cache.h"
 
+#include <set>
+
 #include "memory/memory_layer.h"
 
 namespace slotwise {
@@ -21,10 +23,17 @@ std::int64_t bytes_per_token(const ModelConfig& config) {
 
 }  // namespace
 
-PrefixCache::PrefixCache(MemoryModel& model, const TokenRows& rows, std::int64_t most_bytes)
+PrefixCache::PrefixCache(MemoryModel& model, const std::vector<TokenRows>& groups,
+                         std::int64_t most_bytes)
     : model_(model) {
   SLOTWISE_CHECK(model.lowest_memory() != nullptr, "[prefix cache] expected a memory layer");
-  const TokenRows admitted = admit(rows, most_bytes);
+  for (const Parameter& parameter : model.parameters().all()) {
+    SLOTWISE_CHECK(
+        parameter.kind == ParameterKind::values || !parameter.variable.requires_grad(),
+        "[prefix cache] expected a model of which only memory values train, but {} does too",
+        parameter.name);
+  }
+  const TokenRows admitted = admit(groups, most_bytes);
   std::int64_t tokens = 0;
   for (const auto& row : admitted) tokens += static_cast<std::int64_t>(row.size());
   const ModelConfig& config = model.config();
@@ -53,16 +62,25 @@ PrefixCache::~PrefixCache() {
   model_.decoder().set_prefix_source(nullptr);
 }
 
-TokenRows PrefixCache::admit(const TokenRows& rows, std::int64_t most_bytes) {
+TokenRows PrefixCache::admit(const std::vector<TokenRows>& groups, std::int64_t most_bytes) {
   const std::int64_t most_tokens = most_bytes / bytes_per_token(model_.config());
   TokenRows out;
   std::int64_t tokens = 0;
-  for (const auto& row : rows) {
-    const auto length = static_cast<std::int64_t>(row.size());
-    if (length == 0 || tokens + length > most_tokens) continue;
-    if (!first_token_.emplace(row, tokens).second) continue;
-    tokens += length;
-    out.push_back(row);
+  for (const TokenRows& group : groups) {
+    TokenRows fresh;
+    std::set<std::vector<std::int32_t>> seen;
+    std::int64_t length = 0;
+    for (const auto& row : group) {
+      if (row.empty() || first_token_.contains(row) || !seen.insert(row).second) continue;
+      length += static_cast<std::int64_t>(row.size());
+      fresh.push_back(row);
+    }
+    if (tokens + length > most_tokens) continue;
+    for (const auto& row : fresh) {
+      first_token_.emplace(row, tokens);
+      tokens += static_cast<std::int64_t>(row.size());
+    }
+    out.insert(out.end(), fresh.begin(), fresh.end());
   }
   return out;
 }

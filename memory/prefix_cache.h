@@ -3,6 +3,7 @@
 // weights and the gate are the same in every step: they are computed once, in an order of their own
 // (not the order of use, so a resumed run has the same bits), and a batch of known sequences starts
 // at the read of the table. Exact for any number of memory layers: those above are run as ever.
+// Only values may require a gradient while it lives.
 #pragma once
 
 #include <map>
@@ -13,9 +14,10 @@ namespace slotwise {
 
 class PrefixCache final : public PrefixSource {
  public:
-  // Takes `rows` in their order, each once, until `most_bytes` are full, and sets itself on the
+  // Takes those of the groups, in their order, that fit whole into `most_bytes` together (a batch
+  // is served when all its rows are known, so half a group would serve few), and sets itself on the
   // model's decoder for as long as it lives. The model must have a memory layer.
-  PrefixCache(MemoryModel& model, const TokenRows& rows, std::int64_t most_bytes);
+  PrefixCache(MemoryModel& model, const std::vector<TokenRows>& groups, std::int64_t most_bytes);
   ~PrefixCache() override;
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
@@ -25,7 +27,7 @@ class PrefixCache final : public PrefixSource {
   std::int64_t bytes() const;
 
  private:
-  TokenRows admit(const TokenRows& rows, std::int64_t most_bytes);
+  TokenRows admit(const std::vector<TokenRows>& groups, std::int64_t most_bytes);
   void fill(const TokenRows& chunk, std::int64_t first);
 
   MemoryModel& model_;

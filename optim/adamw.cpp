@@ -1,6 +1,10 @@
 // AdamW on whole tensors (Loshchilov & Hutter 2019).
 #include "kernels/adamw.h"
 
+#include <algorithm>
+
+#include "core/parallel.h"
+
 #include "optim/optimizer.h"
 
 namespace slotwise {
@@ -46,11 +50,27 @@ class AdamWOptimizer final : public Optimizer {
                     .step = steps_});
   }
 
-  // What was loaded may have moved any row.
   void state_loaded() override {
-    for (const Tensor& live : live_) {
-      if (live.defined()) mark_all(live);
+    for (std::size_t i = 0; i < live_.size(); ++i) {
+      if (live_[i].defined()) mark_moved(first_[i], second_[i], live_[i]);
     }
+  }
+
+  // Rows whose moments are all 0 do not move without a gradient.
+  static void mark_moved(const Tensor& first, const Tensor& second, const Tensor& live) {
+    const Tensor m = first.to(Device{}), v = second.to(Device{});
+    const std::int64_t rows = m.size(0), D = m.size(1);
+    const auto moved = [D](const Tensor& x, std::int64_t row) {
+      const float* values = x.data<float>() + row * D;
+      return std::any_of(values, values + D, [](float value) { return value != 0.0f; });
+    };
+    std::vector<std::uint8_t> flags(static_cast<std::size_t>(rows));
+    parallel_for(rows, 256, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        flags[static_cast<std::size_t>(row)] = moved(m, row) || moved(v, row) ? 1 : 0;
+      }
+    });
+    live.copy_from(Tensor::from(flags, {rows}));
   }
 
   static void mark_all(const Tensor& live) {

@@ -185,13 +185,14 @@ Evaluator::Result Evaluator::run(MemoryModel& model, bool memory_off) const {
   return result;
 }
 
-TokenRows Evaluator::rows() const {
-  TokenRows out;
+std::vector<TokenRows> Evaluator::rows() const {
+  std::vector<TokenRows> out;
   for (const QuestionSet& set : sets_) {
-    if (set.max_new_tokens == 1) out.insert(out.end(), set.prompts.begin(), set.prompts.end());
+    if (set.max_new_tokens == 1) out.push_back(set.prompts);
   }
+  TokenRows& text = out.emplace_back();
   for (const auto& window : text_) {
-    if (window.size() > 1) out.emplace_back(window.begin(), window.end() - 1);
+    if (window.size() > 1) text.emplace_back(window.begin(), window.end() - 1);
   }
   return out;
 }

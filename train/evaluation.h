@@ -60,8 +60,9 @@ class Evaluator {
   // The model's answers, for reading.
   std::vector<std::string> answers(MemoryModel& model, const QuestionSet& set) const;
   const std::vector<QuestionSet>& sets() const { return sets_; }
-  // What run() feeds the model in whole rows: text, and prompts whose answers are one token.
-  TokenRows rows() const;
+  // What run() feeds the model in whole rows: prompts whose answers are one token, a group for each
+  // set, and text.
+  std::vector<TokenRows> rows() const;
 
  private:
   QuestionScores score(MemoryModel& model, const QuestionSet& set) const;

@@ -30,8 +30,9 @@ class FinetuneMethod {
   virtual std::vector<NamedTensor> adapters() const { return {}; }
   virtual void finish() {}  // merge what hangs beside the weights
   virtual std::int64_t rows_touched() const { return 0; }
-  // Sequences that steps and evaluations will see again and again, the most frequent first.
-  virtual void expect(const TokenRows&) {}
+  // Groups of sequences that steps and evaluations will see again and again, the most frequent
+  // first.
+  virtual void expect(const std::vector<TokenRows>&) {}
 };
 
 struct DenseMethodSettings {

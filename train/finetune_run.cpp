@@ -40,7 +40,7 @@ class Finetuning {
   }
 
   RunEnd run() {
-    if (folder_.finished(request_.keep_checkpoint)) {
+    if (folder_.settle(request_.keep_checkpoint)) {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
@@ -82,16 +82,18 @@ class Finetuning {
   }
 
  private:
-  static TokenRows repeated_rows(const FactStream& stream, const Evaluator& evaluator) {
-    TokenRows rows;
+  static std::vector<TokenRows> repeated_rows(const FactStream& stream,
+                                              const Evaluator& evaluator) {
+    std::vector<TokenRows> groups(1);
+    TokenRows& rows = groups[0];
     for (std::int64_t fact = 0; fact < stream.facts(); ++fact) {
       for (const auto& wording : stream.wordings(fact)) {
         if (wording.size() > 1) rows.emplace_back(wording.begin(), wording.end() - 1);
       }
     }
-    const TokenRows asked = evaluator.rows();
-    rows.insert(rows.end(), asked.begin(), asked.end());
-    return rows;
+    const std::vector<TokenRows> asked = evaluator.rows();
+    groups.insert(groups.end(), asked.begin(), asked.end());
+    return groups;
   }
 
   json run_json() const {
@@ -168,9 +170,15 @@ class Finetuning {
     for (const NamedTensor& entry : method_->optimizer_state()) {
       state += static_cast<std::int64_t>(entry.tensor.bytes());
     }
-    const bool sparse = request_.method != "full" && request_.method != "lora";
-    memory_text_ = step_memory_text(MemoryPool::of(request_.device).report(),
-                                    step_minimum(*base_.model, tokens, state, sparse));
+    std::int64_t adapters = 0;
+    for (const NamedTensor& entry : method_->adapters()) {
+      adapters += static_cast<std::int64_t>(entry.tensor.bytes());
+    }
+    const bool dense = request_.method == "full" || request_.method == "lora";
+    memory_text_ = step_memory_text(
+        MemoryPool::of(request_.device).report(),
+        step_minimum(*base_.model, tokens, state, adapters,
+                     dense ? NeededActivations::all : NeededActivations::above_memory));
   }
 
   void evaluate(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {

@@ -75,10 +75,10 @@ class SparseMethod final : public FinetuneMethod {
     }
   }
 
-  void expect(const TokenRows& rows) override {
+  void expect(const std::vector<TokenRows>& groups) override {
     if (settings_.prefix_cache_bytes == 0) return;
     prefix_.reset();
-    prefix_ = std::make_unique<PrefixCache>(model_, rows, settings_.prefix_cache_bytes);
+    prefix_ = std::make_unique<PrefixCache>(model_, groups, settings_.prefix_cache_bytes);
   }
 
   std::int64_t rows_touched() const override {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "core/error.h"
 
@@ -135,13 +136,33 @@ SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double 
   return score;
 }
 
-bool better(const SettingScore& one, const SettingScore& other) {
-  if (one.seeds_reached != other.seeds_reached) return one.seeds_reached > other.seeds_reached;
-  // Seeds that only one of the two reached are no ground for a comparison: some are harder.
-  const auto drop = difference(one.drop_at_matched, other.drop_at_matched).mean;
-  if (drop && *drop != 0) return *drop < 0;
-  if (one.target_at_end != other.target_at_end) return one.target_at_end > other.target_at_end;
-  return one.drop_at_end.value_or(0) < other.drop_at_end.value_or(0);
+std::size_t best_setting(const std::vector<SettingScore>& scores) {
+  std::size_t most = 0;
+  for (const SettingScore& score : scores) most = std::max(most, score.seeds_reached);
+  std::vector<std::size_t> candidates;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i].seeds_reached == most) candidates.push_back(i);
+  }
+  // Seeds that only some of them reached are no ground for a comparison: some are harder.
+  const auto shared = [&](std::size_t seed) {
+    return std::all_of(candidates.begin(), candidates.end(), [&](std::size_t i) {
+      return scores[i].drop_at_matched.per_seed[seed].has_value();
+    });
+  };
+  const auto drop = [&](const SettingScore& score) {
+    double sum = 0;
+    for (std::size_t seed = 0; seed < score.drop_at_matched.per_seed.size(); ++seed) {
+      if (shared(seed)) sum += *score.drop_at_matched.per_seed[seed];
+    }
+    return sum;
+  };
+  // One order for all, so that the choice does not depend on that of the list; ties go to the
+  // first.
+  const auto rank = [&](std::size_t i) {
+    return std::tuple(drop(scores[i]), -scores[i].target_at_end, scores[i].drop_at_end.value_or(0));
+  };
+  return *std::min_element(candidates.begin(), candidates.end(),
+                           [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
 }
 
 ParetoAnalysis analyse(const ParetoPlan& plan, const SweepResults& results) {
@@ -160,9 +181,9 @@ ParetoAnalysis analyse(const ParetoPlan& plan, const SweepResults& results) {
     for (std::size_t setting = 0; setting < plan.methods[method].settings.size(); ++setting) {
       const auto runs = runs_of(method, setting);
       summary.scores.push_back(score_setting(runs, plan.matched_target));
-      if (better(summary.scores.back(), summary.scores[summary.setting])) summary.setting = setting;
       for (const FinetuneRun* run : runs) summary.seconds += run->seconds;
     }
+    summary.setting = best_setting(summary.scores);
     summarise(runs_of(method, summary.setting), plan.matched_target, summary);
     out.methods.push_back(std::move(summary));
   }

@@ -86,7 +86,9 @@ struct SettingScore {
   std::optional<double> drop_at_end;
 };
 SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double matched_target);
-bool better(const SettingScore& one, const SettingScore& other);  // strictly: ties keep the first
+// Of those that reached the target on the most seeds: the least drop over the seeds that all of
+// them reached, then the most learned at the end, then the least drop there; ties go to the first.
+std::size_t best_setting(const std::vector<SettingScore>& scores);
 
 struct MethodSummary {
   std::size_t setting = 0;           // the chosen one

@@ -52,7 +52,7 @@ class SeedJobs {
     const double steps = options_.number("pretrain.steps", 1),
                  batch = options_.number("pretrain.batch", 1);
     add("prepare", "prepare", {"--seed", seed_text(), "--out", data.string()},
-        fs::exists(data / "dataset.json"), 0.01 * steps * batch);
+        fs::exists(data / "prepare.json"), 0.01 * steps * batch);
     add("pretrain", "pretrain",
         {"--seed", seed_text(), "--data", data.string(), "--out", pretrain.string(), "--set",
          questions_, "--quiet"},

@@ -13,8 +13,8 @@ namespace slotwise {
 // {slotwise, commit, compiler, architecture, gemm, processor, processor_features} of this program.
 nlohmann::json build_versions();
 
-// build_versions() and `programs`, a SHA-256 over the programs that a sweep runs. It changes with
-// all that can change their results, and with nothing else.
+// build_versions() and `programs`, a SHA-256 over the programs that a sweep runs. Shared libraries
+// are not in it: the GEMM library counts by the version that the build found.
 nlohmann::json sweep_versions(const std::filesystem::path& programs,
                               const std::vector<std::string>& verbs);
 

@@ -70,12 +70,37 @@ void verify_files(const json& digests, const fs::path& folder) {
   }
 }
 
+// prepare.pending holds the request while a dataset is being made: a folder that has it was left by
+// a kill, and is made again. A mistake (an exception) takes it away.
+class Pending {
+ public:
+  explicit Pending(const PrepareRequest& request) : path_(path(request.out)) {
+    write_file_atomically(path_, request_json(request).dump(2) + "\n");
+  }
+  ~Pending() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+
+  static fs::path path(const fs::path& out) { return out / "prepare.pending"; }
+  static bool left_by(const PrepareRequest& request) {
+    return fs::exists(path(request.out)) &&
+           json::parse(read_file(path(request.out)), nullptr, false) == request_json(request);
+  }
+
+ private:
+  fs::path path_;
+};
+
 // True when the folder is there already, complete and as it was made.
 bool made_before(const PrepareRequest& request) {
   const fs::path path = request.out / "prepare.json";
   if (request.fresh || (!fs::exists(request.out / "dataset.json") && !fs::exists(path))) {
     return false;
   }
+  if (Pending::left_by(request)) return false;
   if (!fs::exists(path)) {
     user_error(
         "{} holds a dataset without its prepare.json; choose another --out, or --fresh to make it "
@@ -117,6 +142,7 @@ void prepare(const PrepareRequest& request) {
     return;
   }
   const std::string kind = request.options.text("data.kind");
+  const Pending pending(request);
   if (kind == "biographies") {
     const BiographyOptions options = biography_options(request.options, request.seed);
     request.options.refuse_unread("data");

@@ -70,7 +70,7 @@ class Pretraining {
         folder_(request.run, run_json()) {}
 
   RunEnd run() {
-    if (folder_.finished()) {
+    if (folder_.settle()) {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
@@ -145,21 +145,14 @@ class Pretraining {
   json train_step(const MixtureLoader& loader, Progress& progress) {
     const TokenBatch batch = loader.batch(step_, static_cast<int>(settings_.batch));
     const double rate = settings_.learning_rate * settings_.schedule.factor(step_);
-    MemoryPool& pool = MemoryPool::of(request_.device);
-    if (request_.run.memory_report) pool.reset_peaks();
+    if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
     optimizer_->clear_gradients();
     const double loss = accumulate_gradients(
         *model_, batch, {.micro_batch = settings_.micro_batch, .batch_statistics = true});
     const double norm = optimizer_->step(rate);
     ++step_;
     folder_.expect_finite(step_, loss, norm);
-    if (request_.run.memory_report && step_ == settings_.steps) {
-      const std::int64_t all = model_->parameters().count();
-      const std::int64_t rows = settings_.micro_batch > 0 ? settings_.micro_batch : settings_.batch;
-      memory_text_ = step_memory_text(
-          pool.report(),
-          step_minimum(*model_, batch.valid_tokens * rows / settings_.batch, 12 * all, false));
-    }
+    if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
     seconds_ = seconds_before_ + progress.seconds();
     progress.report({step_, loss, norm, rate, batch.valid_tokens});
     return {{"step", step_},
@@ -168,6 +161,21 @@ class Pretraining {
             {"learning_rate", rate},
             {"tokens", batch.valid_tokens},
             {"tokens_per_second", progress.tokens_per_second()}};
+  }
+
+  // Of the last step, in which all state is there.
+  void describe_memory(const TokenBatch& batch) {
+    std::int64_t tokens = 0, state = 4 * model_->parameters().count();  // the gradients
+    for (const TokenBatch& piece : split_batch(batch, settings_.micro_batch)) {
+      tokens = std::max(tokens, piece.valid_tokens);
+    }
+    for (const NamedTensor& entry : optimizer_->state()) {
+      state += static_cast<std::int64_t>(entry.tensor.bytes());
+    }
+    const auto needed = settings_.activation_checkpointing ? NeededActivations::checkpoints
+                                                           : NeededActivations::all;
+    memory_text_ = step_memory_text(MemoryPool::of(request_.device).report(),
+                                    step_minimum(*model_, tokens, state, 0, needed));
   }
 
   void save(bool with_state) {

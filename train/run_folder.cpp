@@ -84,7 +84,7 @@ void RunFolder::begin() {
   write_file_atomically(out_ / "run.json", settings_);
 }
 
-bool RunFolder::finished(bool wants_model) const {
+bool RunFolder::settle(bool wants_model) {
   if (fresh_) return false;
   // The exchange of the last checkpoint is what ends a run; its result is moved in after it.
   if (!fs::exists(result()) && fs::exists(pending()) && checkpoint_exists(checkpoint()) &&
@@ -135,8 +135,9 @@ void RunFolder::expect_finite(std::int64_t step, double loss, double gradient_no
 void RunFolder::remove_leftovers() const {
   std::vector<fs::path> left;
   for (const auto& entry : fs::directory_iterator(out_)) {
-    if (entry.path().filename().string().find(".partial-") != std::string::npos) {
-      left.push_back(entry.path());
+    const std::string name = entry.path().filename().string();
+    for (const char* own : {"run.json", "metrics.jsonl", "result.json", "result.pending"}) {
+      if (name.starts_with(std::string(own) + ".partial-")) left.push_back(entry.path());
     }
   }
   for (const fs::path& path : left) fs::remove(path);

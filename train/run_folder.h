@@ -19,8 +19,8 @@ struct RunRequest {
   bool fresh = false;  // throw away what an earlier run left in `out`
   bool quiet = false;
   bool memory_report = false;
-  std::int64_t stop_after =
-      0;            // stop after so many steps of this start, as an interrupt would; 0: never
+  // Stop after so many steps of this start, as an interrupt would; 0: never.
+  std::int64_t stop_after = 0;
   int threads = 0;  // 0: as the run began, or else as many as OpenMP takes by itself
 };
 
@@ -34,10 +34,11 @@ class RunFolder {
   // so that a start with a mistake leaves no trace.
   void begin();
 
-  // Also true for a run that was killed after its last checkpoint: its result is then put in place.
-  // UserError when the model that a finished run should have is missing or damaged. `wants_model`:
-  // a run that was to keep none does not do.
-  bool finished(bool wants_model = true) const;
+  // True when the run is finished. Puts the result of one in place that was killed after its last
+  // checkpoint, and clears away what a finished run left behind. UserError when the model that a
+  // finished run should have is missing or damaged. `wants_model`: a run that was to keep none does
+  // not do.
+  bool settle(bool wants_model = true);
   bool resumable() const;  // a checkpoint with trainer.json is there
   // UserError when a loss or a gradient norm is no finite number: a run that diverges stops with
   // its last checkpoint as it was.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace slotwise {
 namespace {
 
@@ -36,16 +38,22 @@ std::string mebibytes(std::int64_t bytes) {
 }  // namespace
 
 StepMinimum step_minimum(const MemoryModel& model, std::int64_t tokens, std::int64_t state,
-                         bool above_memory) {
+                         std::int64_t adapters, NeededActivations needed) {
   const ModelConfig& config = model.config();
-  std::int64_t floats = config.decoder.hidden_size;  // what the head reads
-  std::int64_t layer = 0;
-  if (above_memory) {
+  const std::int64_t hidden = config.decoder.hidden_size;
+  std::int64_t floats = hidden;  // what the head reads
+  std::int64_t layer = 0, largest = 0;
+  if (needed == NeededActivations::above_memory) {
     floats += memory_floats(config.memory);
     layer = config.memory.layers.front() + 1;
   }
-  for (; layer < config.decoder.num_hidden_layers; ++layer) floats += block_floats(config, layer);
-  return {.parameters = 4 * model.parameters().count(),
+  for (; layer < config.decoder.num_hidden_layers; ++layer) {
+    const std::int64_t block = block_floats(config, layer);
+    largest = std::max(largest, block);
+    floats += needed == NeededActivations::checkpoints ? hidden : block;
+  }
+  if (needed == NeededActivations::checkpoints) floats += largest;
+  return {.parameters = 4 * model.parameters().count() + adapters,
           .state = state,
           .activations = 4 * tokens * floats};
 }

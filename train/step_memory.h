@@ -13,11 +13,17 @@ struct StepMinimum {
   std::int64_t all() const { return parameters + state + activations; }
 };
 
-// tokens: of one forward (a micro-batch). state: bytes of optimizer state and of the gradients it
-// reads. above_memory: only blocks above the lowest memory layer, and its read, keep activations
-// (sparse memory finetuning).
+// Which activations a backward needs.
+enum class NeededActivations {
+  all,
+  checkpoints,   // the residual stream of every block, and all of one block
+  above_memory,  // of the lowest memory's read and the blocks above it (sparse memory finetuning)
+};
+
+// tokens: of one forward (a micro-batch). state: optimizer state and trainable parameters'
+// gradients. adapters: parameters beside the model's own. All in bytes.
 StepMinimum step_minimum(const MemoryModel& model, std::int64_t tokens, std::int64_t state,
-                         bool above_memory);
+                         std::int64_t adapters, NeededActivations needed);
 
 // The table of allocations, then peak and minimum with their ratio.
 std::string step_memory_text(const PoolReport& report, const StepMinimum& minimum);

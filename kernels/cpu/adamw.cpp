@@ -15,10 +15,6 @@ float optional_scale(const Tensor& scale) {
   return scale.defined() ? scale.data<float>()[0] : 1.0f;
 }
 
-}  // namespace
-
-namespace {
-
 // The numbers of one step, and the update of one range of elements.
 struct AdamWStep {
   float *parameter, *first, *second;

@@ -18,10 +18,8 @@ Variable weighted_bag(const Variable& values, const Tensor& slots, const Variabl
           kernels::weighted_bag_backward_weights(
               {.dweights = sink, .dy = dy, .values = table, .slots = slots});
         }
-        bool accumulate = false;
-        const TouchedRows rows = context.input_rows(0, accumulate);
-        if (rows.gradient.defined()) {
-          kernels::weighted_bag_backward_values({.dvalues = {rows.gradient, accumulate},
+        if (const RowSink rows = context.input_rows(0); rows.sink) {
+          kernels::weighted_bag_backward_values({.dvalues = rows.sink,
                                                  .dy = dy,
                                                  .slots = slots,
                                                  .weights = w,

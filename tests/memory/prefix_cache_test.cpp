@@ -32,6 +32,11 @@ TokenRows rows_of(std::int64_t count, std::uint64_t seed) {
   return rows;
 }
 
+void freeze_all_but_values(MemoryModel& model) {
+  model.parameters().freeze_all();
+  for (const ValueTable& table : model.tables()) table.values.set_requires_grad(true);
+}
+
 Tensor hidden_of(MemoryModel& model, const TokenRows& rows) {
   const NoGrad no_grad;
   const PackedRows packed = pack_rows(rows, {});
@@ -53,8 +58,9 @@ TEST(PrefixCache, HiddenStatesAreTheModelsOwn) {
   const TokenRows rows = rows_of(9, 40);
   for (const ModelConfig& config : models()) {
     MemoryModel model(config, 3, {});
+    freeze_all_but_values(model);
     const Tensor plain = hidden_of(model, shuffled(rows));
-    const PrefixCache cache(model, rows, kPlenty);
+    const PrefixCache cache(model, {rows}, kPlenty);
     EXPECT_EQ(cache.sequences(), 9);
     EXPECT_LT(relative(hidden_of(model, shuffled(rows)), plain), 1e-6);
   }
@@ -63,10 +69,11 @@ TEST(PrefixCache, HiddenStatesAreTheModelsOwn) {
 TEST(PrefixCache, SeesValuesThatChangedSince) {
   const TokenRows rows = rows_of(5, 50);
   MemoryModel model(tiny_memory_config(), 3, {});
+  freeze_all_but_values(model);
   Tensor before, cached;
   const Tensor& values = model.tables()[0].values.value();
   {
-    const PrefixCache cache(model, rows, kPlenty);
+    const PrefixCache cache(model, {rows}, kPlenty);
     before = hidden_of(model, rows);
     for (float& value : values.span<float>()) value += 1.0f;
     cached = hidden_of(model, rows);
@@ -79,10 +86,11 @@ TEST(PrefixCache, WithTheMemoryOff) {
   const TokenRows rows = rows_of(5, 60);
   for (const ModelConfig& config : models()) {
     MemoryModel model(config, 3, {});
+    freeze_all_but_values(model);
     model.hooks().disabled = true;
     const Tensor plain = hidden_of(model, rows);
     model.hooks().disabled = false;
-    const PrefixCache cache(model, rows, kPlenty);
+    const PrefixCache cache(model, {rows}, kPlenty);
     model.hooks().disabled = true;
     EXPECT_LT(relative(hidden_of(model, rows), plain), 1e-6);
   }
@@ -91,39 +99,52 @@ TEST(PrefixCache, WithTheMemoryOff) {
 TEST(PrefixCache, UnknownSequencesRunTheWholeModel) {
   const TokenRows known = rows_of(4, 70), unknown = rows_of(4, 80);
   MemoryModel model(tiny_memory_config(), 3, {});
+  freeze_all_but_values(model);
   TokenRows mixed = known;
   mixed.insert(mixed.end(), unknown.begin(), unknown.end());
   const Tensor plain = hidden_of(model, mixed);
-  const PrefixCache cache(model, known, kPlenty);
+  const PrefixCache cache(model, {known}, kPlenty);
   EXPECT_FALSE(cache.find(pack_rows(mixed, {}).context));
   EXPECT_TRUE(cache.find(pack_rows(known, {}).context));
   EXPECT_TRUE(equal_bits(hidden_of(model, mixed), plain));
 }
 
-TEST(PrefixCache, KeepsWithinItsBytesAndTakesEachSequenceOnce) {
+TEST(PrefixCache, TakesGroupsThatFitWholeAndEachSequenceOnce) {
   TokenRows rows = rows_of(6, 90);
+  const TokenRows more = rows_of(3, 96);
   rows.push_back(rows[0]);
   rows.push_back({});
   MemoryModel model(tiny_memory_config(), 3, {});
+  freeze_all_but_values(model);
   const Tensor plain = hidden_of(model, {rows[2]});
-  std::int64_t all = 0;
-  {
-    const PrefixCache cache(model, rows, kPlenty);
-    EXPECT_EQ(cache.sequences(), 6);
-    all = cache.bytes();
-  }
-  for (const std::int64_t most : {std::int64_t{0}, all / 3, all - 1, all}) {
-    const PrefixCache cache(model, rows, most);
+  const auto sequences_within = [&](std::int64_t most) {
+    const PrefixCache cache(model, {rows, more}, most);
     EXPECT_LE(cache.bytes(), most);
-    EXPECT_EQ(cache.sequences() == 6, most == all);
     EXPECT_LT(relative(hidden_of(model, {rows[2]}), plain), 1e-6);
-  }
+    return std::pair{cache.sequences(), cache.bytes()};
+  };
+  const auto [all, all_bytes] = sequences_within(kPlenty);
+  EXPECT_EQ(all, 9);
+  EXPECT_EQ(sequences_within(all_bytes).first, 9);
+  const auto [first, first_bytes] = sequences_within(all_bytes - 1);
+  EXPECT_EQ(first, 6);
+  EXPECT_EQ(sequences_within(first_bytes - 1).first, 3);  // the second group alone
+  EXPECT_EQ(sequences_within(0).first, 0);
+}
+
+TEST(PrefixCache, RefusesAModelOfWhichMoreThanValuesTrain) {
+  MemoryModel model(tiny_memory_config(), 3, {});
+  EXPECT_THROW(PrefixCache(model, {rows_of(2, 1)}, kPlenty), Error);
+  freeze_all_but_values(model);
+  const PrefixCache cache(model, {rows_of(2, 1)}, kPlenty);
+  EXPECT_THROW(PrefixCache(model, {rows_of(2, 1)}, kPlenty), Error);  // one at a time
 }
 
 TEST(PrefixCache, BitsDoNotDependOnTheOrderOfUse) {
   const TokenRows rows = rows_of(7, 100);
   MemoryModel model(tiny_memory_config(), 3, {});
-  const PrefixCache cache(model, rows, kPlenty);
+  freeze_all_but_values(model);
+  const PrefixCache cache(model, {rows}, kPlenty);
   const Tensor first = hidden_of(model, rows);
   hidden_of(model, shuffled(rows));
   EXPECT_TRUE(equal_bits(hidden_of(model, rows), first));
@@ -135,12 +156,14 @@ struct Finetuned {
   std::vector<Tensor> tables;
 };
 
-Finetuned finetune(const ModelConfig& config, const TokenRows& rows, bool cached) {
+Finetuned finetune(const ModelConfig& config, const TokenRows& rows, bool cached,
+                   bool checkpointing = false) {
   MemoryModel model(config, 3, {});
+  model.decoder().set_activation_checkpointing(checkpointing);
   model.parameters().freeze_all();
   SparseStep sparse(model, tf_selector(), 9);
   std::unique_ptr<PrefixCache> cache;
-  if (cached) cache = std::make_unique<PrefixCache>(model, rows, kPlenty);
+  if (cached) cache = std::make_unique<PrefixCache>(model, std::vector<TokenRows>{rows}, kPlenty);
   const auto optimizer = make_row_sgd();
   Finetuned out;
   for (int step = 0; step < 5; ++step) {
@@ -165,14 +188,17 @@ Finetuned finetune(const ModelConfig& config, const TokenRows& rows, bool cached
 TEST(PrefixCache, FinetuningIsTheSame) {
   const TokenRows rows = rows_of(8, 110);
   for (const ModelConfig& config : models()) {
-    const Finetuned plain = finetune(config, rows, false), cached = finetune(config, rows, true);
-    EXPECT_EQ(plain.selected, cached.selected);
+    const Finetuned plain = finetune(config, rows, false);
     EXPECT_LT(plain.losses.back(), plain.losses.front());
-    for (std::size_t i = 0; i < plain.losses.size(); ++i) {
-      EXPECT_NEAR(cached.losses[i], plain.losses[i], 2e-6 * plain.losses[i]);
-    }
-    for (std::size_t t = 0; t < plain.tables.size(); ++t) {
-      EXPECT_LT(relative(cached.tables[t], plain.tables[t]), 1e-6);
+    for (const bool checkpointing : {false, true}) {
+      const Finetuned cached = finetune(config, rows, true, checkpointing);
+      EXPECT_EQ(plain.selected, cached.selected);
+      for (std::size_t i = 0; i < plain.losses.size(); ++i) {
+        EXPECT_NEAR(cached.losses[i], plain.losses[i], 2e-6 * plain.losses[i]);
+      }
+      for (std::size_t t = 0; t < plain.tables.size(); ++t) {
+        EXPECT_LT(relative(cached.tables[t], plain.tables[t]), 1e-6);
+      }
     }
   }
 }

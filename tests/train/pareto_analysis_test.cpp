@@ -76,21 +76,21 @@ TEST(ParetoAnalysis, ChoiceCountsSeedsThenDropThenLearning) {
       .seeds_reached = 2, .drop_at_matched = statistic({0.2, 0.4}), .target_at_end = 0.9};
   const SettingScore one{
       .seeds_reached = 1, .drop_at_matched = statistic({0.1, std::nullopt}), .target_at_end = 0.95};
-  EXPECT_TRUE(better(two, one));
-  EXPECT_FALSE(better(one, two));
+  EXPECT_EQ(best_setting({two, one}), 0u);
+  EXPECT_EQ(best_setting({one, two}), 1u);
   SettingScore gentle = two;
   gentle.drop_at_matched = statistic({0.25, 0.3});
-  EXPECT_TRUE(better(gentle, two));
+  EXPECT_EQ(best_setting({two, gentle}), 1u);
   SettingScore learned = two;
   learned.target_at_end = 1;
-  EXPECT_TRUE(better(learned, two));
-  EXPECT_FALSE(better(two, two));  // a tie keeps the first
+  EXPECT_EQ(best_setting({two, learned}), 1u);
+  EXPECT_EQ(best_setting({two, two}), 0u);  // a tie keeps the first
   const SettingScore never{.target_at_end = 0.5, .drop_at_end = 0.0};
   const SettingScore never_more{.target_at_end = 0.6, .drop_at_end = 0.9};
-  EXPECT_TRUE(better(never_more, never));
+  EXPECT_EQ(best_setting({never, never_more}), 1u);
   SettingScore never_gentle = never_more;
   never_gentle.drop_at_end = 0.1;
-  EXPECT_TRUE(better(never_gentle, never_more));
+  EXPECT_EQ(best_setting({never_more, never_gentle}), 1u);
 }
 
 TEST(ParetoAnalysis, SettingsAreComparedOverTheSeedsThatBothReach) {
@@ -102,15 +102,29 @@ TEST(ParetoAnalysis, SettingsAreComparedOverTheSeedsThatBothReach) {
   const SettingScore hard{.seeds_reached = 2,
                           .drop_at_matched = statistic({std::nullopt, 0.15, 0.5}),
                           .target_at_end = 0.9};
-  EXPECT_TRUE(better(hard, easy));
-  EXPECT_FALSE(better(easy, hard));
+  EXPECT_EQ(best_setting({easy, hard}), 1u);
+  EXPECT_EQ(best_setting({hard, easy}), 0u);
   // No seed in common: the drops say nothing, and what was learned decides.
   const SettingScore first{
       .seeds_reached = 1, .drop_at_matched = statistic({0.05, std::nullopt}), .target_at_end = 0.8};
   const SettingScore second{
       .seeds_reached = 1, .drop_at_matched = statistic({std::nullopt, 0.5}), .target_at_end = 0.9};
-  EXPECT_TRUE(better(second, first));
-  EXPECT_FALSE(better(first, second));
+  EXPECT_EQ(best_setting({first, second}), 1u);
+  EXPECT_EQ(best_setting({second, first}), 0u);
+}
+
+TEST(ParetoAnalysis, TheChoiceDoesNotDependOnTheOrderOfTheSettings) {
+  // Compared in pairs over the seeds that both reach, each of these would beat the next in a ring.
+  const auto score = [](std::vector<std::optional<double>> drops, double learned) {
+    return SettingScore{
+        .seeds_reached = 2, .drop_at_matched = statistic(drops), .target_at_end = learned};
+  };
+  const SettingScore a = score({0.5, 0.1, std::nullopt}, 0.90);
+  const SettingScore b = score({std::nullopt, 0.2, 0.1}, 0.95);
+  const SettingScore c = score({0.4, std::nullopt, 0.2}, 0.92);
+  EXPECT_EQ(best_setting({a, b, c}), 1u);
+  EXPECT_EQ(best_setting({b, c, a}), 0u);
+  EXPECT_EQ(best_setting({c, a, b}), 2u);
 }
 
 // Full finetuning passes 0.9 on its way from 0.475 to 0.95.

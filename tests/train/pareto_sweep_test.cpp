@@ -47,7 +47,7 @@ class ParetoSweepTest : public ::testing::Test {
  protected:
   ParetoSweepTest() {
     create_folder(folder_ / "bin");
-    script("prepare", R"(mkdir -p "$out"; touch "$out/dataset.json")");
+    script("prepare", R"(mkdir -p "$out"; touch "$out/dataset.json" "$out/prepare.json")");
     script("pretrain", kPretrain);
     script("background", R"(touch "$checkpoint/background.safetensors")");
     script("finetune", kFinetune);
@@ -161,7 +161,7 @@ TEST_F(ParetoSweepTest, FinishedRunsAreNotStartedAgain) {
   EXPECT_EQ(kept, 9);
   EXPECT_NO_THROW(read_sweep_results(plan_, setup_.out));
   // A dataset that is gone is made again, and everything that came from it.
-  std::filesystem::remove(setup_.out / "seed-0/data/dataset.json");
+  std::filesystem::remove(setup_.out / "seed-0/data/prepare.json");
   EXPECT_TRUE(sweep(more).failure);
 }
 

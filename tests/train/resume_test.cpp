@@ -201,6 +201,26 @@ TEST(Resume, TwoThreadsGiveTheSameBitsAgain) {
   expect_same_runs(folder / "a-smf", folder / "b-smf");
 }
 
+// A dataset that a kill left half made is made again by the same command.
+TEST(Resume, ADatasetThatWasBeingMade) {
+  const TemporaryFolder folder;
+  const fs::path data = folder / "data";
+  const Words words = {"--preset", "smoke", "--out", data.string()};
+  run_well("prepare", words);
+  nlohmann::json request = read_json_file(data / "prepare.json");
+  const nlohmann::json files = request.at("files");
+  request.erase("files");
+  fs::remove(data / "prepare.json");
+  const Finished foreign = run_program("prepare", words);
+  EXPECT_EQ(foreign.code, 1);
+  write_file_atomically(data / "prepare.pending", request.dump());
+  fs::remove(data / "facts.jsonl");
+  run_well("prepare", words);
+  EXPECT_EQ(read_json_file(data / "prepare.json").at("files"), files);
+  EXPECT_FALSE(fs::exists(data / "prepare.pending"));
+  EXPECT_TRUE(contains(run_well("prepare", words).out, "up to date"));
+}
+
 // A run goes on with the threads it began with, whatever the machine offers now.
 TEST(Resume, KeepsItsThreads) {
   const TemporaryFolder folder;
