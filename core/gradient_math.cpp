@@ -9,7 +9,7 @@ void write_gradient(const Sink& sink, const Tensor& grad) {
     sink.tensor.copy_from(grad);
     return;
   }
-  SLOTWISE_CHECK(grad.device().is_cpu(), "[write_gradient] this build has no CUDA backend");
+  SLOTWISE_CHECK(grad.device().is_cpu(), "[write_gradient] this has a CPU body only");
   float* to = sink.tensor.data<float>();
   const float* from = grad.data<float>();
   parallel_for(grad.elements(), 1 << 15, [=](std::int64_t begin, std::int64_t end, int) {
@@ -20,7 +20,7 @@ void write_gradient(const Sink& sink, const Tensor& grad) {
 void zero_untouched_rows(const TouchedRows& rows) {
   const std::int64_t count = rows.gradient.size(0), D = rows.gradient.size(1);
   SLOTWISE_CHECK(rows.gradient.device().is_cpu(),
-                 "[zero_untouched_rows] this build has no CUDA backend");
+                 "[zero_untouched_rows] this has a CPU body only");
   float* gradient = rows.gradient.data<float>();
   const std::uint8_t* touched = rows.touched.data<std::uint8_t>();
   parallel_for(count, 1 + (1 << 15) / std::max<std::int64_t>(D, 1),

@@ -17,7 +17,8 @@ while [ $# -gt 0 ]; do
     --filter) filter=${2:?--filter needs a pattern}; shift 2 ;;
     --sanitize)
       build=build/asan
-      configure=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLOTWISE_SANITIZE=ON -DSLOTWISE_BENCH=OFF)
+      configure=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLOTWISE_SANITIZE=ON -DSLOTWISE_BENCH=OFF
+        -DSLOTWISE_CUDA=OFF)
       shift ;;
     -h | --help) usage; exit 0 ;;
     *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;

@@ -4,12 +4,11 @@
 // cuBLASLt gives the same bits for the same choice on the same GPU, all work being on one stream.
 #include "kernels/gemm.h"
 
-#include <cublasLt.h>
-
 #include <map>
 #include <mutex>
 #include <tuple>
 
+#include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/elementwise.h"
 
@@ -20,7 +19,8 @@ constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;  // what NVIDIA a
 
 void check_blas(cublasStatus_t status, const char* call) {
   SLOTWISE_CHECK(status == CUBLAS_STATUS_SUCCESS, "[gemm] {}: {} ({})", call,
-                 cublasLtGetStatusString(status), cublasLtGetStatusName(status));
+                 cublaslt().cublasLtGetStatusString(status),
+                 cublaslt().cublasLtGetStatusName(status));
 }
 #define SLOTWISE_BLAS(call) check_blas((call), #call)
 
@@ -47,20 +47,22 @@ struct Plan {
 
 cublasLtMatrixLayout_t make_layout(std::int64_t rows, std::int64_t columns) {
   cublasLtMatrixLayout_t layout = nullptr;
-  SLOTWISE_BLAS(cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, static_cast<std::uint64_t>(rows),
-                                           static_cast<std::uint64_t>(columns), rows));
+  SLOTWISE_BLAS(cublaslt().cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F,
+                                                      static_cast<std::uint64_t>(rows),
+                                                      static_cast<std::uint64_t>(columns), rows));
   return layout;
 }
 
 template <class T>
 void prefer(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t what,
             T value) {
-  SLOTWISE_BLAS(cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof(value)));
+  SLOTWISE_BLAS(
+      cublaslt().cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof(value)));
 }
 
 void choose_algorithm(cublasLtHandle_t handle, const Shape3& shape, Plan& plan) {
   cublasLtMatmulPreference_t preference = nullptr;
-  SLOTWISE_BLAS(cublasLtMatmulPreferenceCreate(&preference));
+  SLOTWISE_BLAS(cublaslt().cublasLtMatmulPreferenceCreate(&preference));
   prefer(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
   prefer(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.align_first);
   prefer(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.align_second);
@@ -69,9 +71,9 @@ void choose_algorithm(cublasLtHandle_t handle, const Shape3& shape, Plan& plan) 
   cublasLtMatmulHeuristicResult_t best = {};
   int found = 0;
   const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(handle, plan.operation, plan.first, plan.second, plan.c,
-                                     plan.c, preference, 1, &best, &found);
-  cublasLtMatmulPreferenceDestroy(preference);
+      cublaslt().cublasLtMatmulAlgoGetHeuristic(handle, plan.operation, plan.first, plan.second,
+                                                plan.c, plan.c, preference, 1, &best, &found);
+  cublaslt().cublasLtMatmulPreferenceDestroy(preference);
   check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
   SLOTWISE_CHECK(found == 1, "[gemm] cuBLASLt knows no way to multiply [{}, {}] by [{}, {}]",
                  shape.n, shape.k, shape.k, shape.m);
@@ -81,10 +83,12 @@ void choose_algorithm(cublasLtHandle_t handle, const Shape3& shape, Plan& plan) 
 
 Plan make_plan(cublasLtHandle_t handle, const Shape3& shape) {
   Plan plan;
-  SLOTWISE_BLAS(cublasLtMatmulDescCreate(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  SLOTWISE_BLAS(
+      cublaslt().cublasLtMatmulDescCreate(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
   const auto transpose = [&](cublasLtMatmulDescAttributes_t which, bool wanted) {
     const cublasOperation_t value = wanted ? CUBLAS_OP_T : CUBLAS_OP_N;
-    SLOTWISE_BLAS(cublasLtMatmulDescSetAttribute(plan.operation, which, &value, sizeof(value)));
+    SLOTWISE_BLAS(
+        cublaslt().cublasLtMatmulDescSetAttribute(plan.operation, which, &value, sizeof(value)));
   };
   transpose(CUBLASLT_MATMUL_DESC_TRANSA, shape.transpose_first);
   transpose(CUBLASLT_MATMUL_DESC_TRANSB, shape.transpose_second);
@@ -111,7 +115,7 @@ struct Library {
   std::pair<cublasLtHandle_t, const Plan*> get(const Shape3& shape) {
     const std::lock_guard lock(mutex);
     cublasLtHandle_t& handle = handles[shape.device];
-    if (handle == nullptr) SLOTWISE_BLAS(cublasLtCreate(&handle));
+    if (handle == nullptr) SLOTWISE_BLAS(cublaslt().cublasLtCreate(&handle));
     auto found = plans.find(shape);
     if (found == plans.end()) found = plans.emplace(shape, make_plan(handle, shape)).first;
     return {handle, &found->second};
@@ -153,10 +157,10 @@ void gemm(const Gemm& args) {
     workspace = Tensor::empty({static_cast<std::int64_t>(plan->workspace_bytes)}, DType::u8,
                               args.c.device(), "gemm workspace");
   }
-  SLOTWISE_BLAS(cublasLtMatmul(handle, plan->operation, &args.alpha, b, plan->first, a,
-                               plan->second, &args.beta, c, plan->c, c, plan->c, &plan->algorithm,
-                               workspace.defined() ? workspace.raw() : nullptr,
-                               plan->workspace_bytes, queue));
+  SLOTWISE_BLAS(cublaslt().cublasLtMatmul(
+      handle, plan->operation, &args.alpha, b, plan->first, a, plan->second, &args.beta, c, plan->c,
+      c, plan->c, &plan->algorithm, workspace.defined() ? workspace.raw() : nullptr,
+      plan->workspace_bytes, queue));
 }
 
 #undef SLOTWISE_BLAS
