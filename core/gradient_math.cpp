@@ -19,8 +19,7 @@ void write_gradient(const Sink& sink, const Tensor& grad) {
 
 void zero_untouched_rows(const TouchedRows& rows) {
   const std::int64_t count = rows.gradient.size(0), D = rows.gradient.size(1);
-  SLOTWISE_CHECK(rows.gradient.device().is_cpu(),
-                 "[zero_untouched_rows] this has a CPU body only");
+  SLOTWISE_CHECK(rows.gradient.device().is_cpu(), "[zero_untouched_rows] this has a CPU body only");
   float* gradient = rows.gradient.data<float>();
   const std::uint8_t* touched = rows.touched.data<std::uint8_t>();
   parallel_for(count, 1 + (1 << 15) / std::max<std::int64_t>(D, 1),

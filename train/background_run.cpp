@@ -1,5 +1,9 @@
 #include "train/background_run.h"
 
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
 #include "core/variable.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
@@ -48,6 +52,20 @@ bool up_to_date(const std::filesystem::path& path, const BatchShape& shape,
          old.batch_length == shape.window && old.tables[0].batches == shape.batches;
 }
 
+// IDF means what the model was pretrained on.
+void warn_of_other_data(const std::filesystem::path& checkpoint, const Dataset& dataset) {
+  const auto run =
+      std::filesystem::absolute(checkpoint / "").parent_path().parent_path() / "run.json";
+  if (!std::filesystem::exists(run)) return;
+  const auto settings = nlohmann::json::parse(read_file(run), nullptr, false);
+  if (!settings.is_object() || settings.value("program", "") != "pretrain" ||
+      settings.value("data", "") == dataset.fingerprint()) {
+    return;
+  }
+  std::fprintf(stderr, "warning: %s was pretrained on other data than %s\n", checkpoint.c_str(),
+               dataset.folder().c_str());
+}
+
 }  // namespace
 
 RunEnd measure_background(const BackgroundRequest& request) {
@@ -67,6 +85,14 @@ RunEnd measure_background(const BackgroundRequest& request) {
     if (!request.quiet) fmt::print("{} is up to date\n", path.string());
     return RunEnd::finished;
   }
+  if (!request.fresh && std::filesystem::exists(path)) {
+    user_error(
+        "{} was counted with other settings or data; --fresh counts it again (runs of smf that "
+        "have "
+        "begun with it cannot go on then)",
+        path.string());
+  }
+  warn_of_other_data(checkpoint.folder, dataset);
   // Its own random stream: the background is a fresh draw of the data, not the batches of the
   // training.
   const MixtureLoader loader(dataset.parts(),

@@ -69,9 +69,7 @@ class Finetuning {
       if (step_ == settings_.steps) break;
       const bool stop = interrupted() ||
                         (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
-      if (stop || (settings_.checkpoint_every > 0 && step_ % settings_.checkpoint_every == 0)) {
-        save(true);
-      }
+      if (stop || folder_.checkpoint_due(step_, settings_.checkpoint_every)) save(true);
       if (stop) {
         progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
         return RunEnd::interrupted;

@@ -1,6 +1,11 @@
 #include "train/interrupt.h"
 
+#include <sys/prctl.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdlib>
+#include <string>
 
 namespace slotwise {
 namespace {
@@ -17,6 +22,12 @@ void note(int signal) {
 void catch_interrupts() {
   std::signal(SIGINT, note);
   std::signal(SIGTERM, note);
+  std::signal(SIGHUP, note);  // the terminal was closed
+  // Started by a sweep: what kills that, however, stops this run, too (it saves and can go on).
+  if (const char* parent = std::getenv("SLOTWISE_PARENT")) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (std::to_string(getppid()) != parent) g_interrupted = 1;
+  }
 }
 
 bool interrupted() {

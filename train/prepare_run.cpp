@@ -44,6 +44,20 @@ json request_json(const PrepareRequest& request) {
       json({{"data", tree.value("data", json::object())}, {"seed", request.seed}}).dump());
 }
 
+// Path -> SHA-256 of all files that the settings name: a dataset is as old as what it was made of.
+json input_digests(const PrepareRequest& request) {
+  json out = json::object();
+  const auto add = [&](const json& value) {
+    if (!value.is_string()) return;
+    const auto path = fs::path(value.get<std::string>());
+    std::error_code error;
+    if (fs::is_regular_file(path, error)) out[path.string()] = sha256_of_file(path);
+  };
+  const json tree = json::parse(request.options.json_text());
+  for (const json& value : tree.value("data", json::object()).flatten()) add(value);
+  return out;
+}
+
 // Name -> SHA-256 of all files that belong to the dataset.
 json file_digests(const fs::path& folder) {
   const DatasetManifest manifest = read_manifest(folder);
@@ -111,13 +125,23 @@ bool made_before(const PrepareRequest& request) {
   if (!made.is_object() || !made.contains("files")) {
     user_error("{} is damaged; --fresh makes the dataset again", path.string());
   }
-  const json digests = made.at("files");
+  const json digests = made.at("files"), inputs = made.value("inputs", json::object());
   made.erase("files");
+  made.erase("inputs");
   if (made != request_json(request)) {
     user_error(
         "{} holds a dataset made with other settings; choose another --out, or --fresh to make "
         "it again",
         request.out.string());
+  }
+  if (const json now = input_digests(request); now != inputs) {
+    for (const auto& [input, digest] : now.items()) {
+      if (inputs.value(input, "") == digest) continue;
+      user_error("{} has changed since {} was made of it; --fresh makes the dataset again", input,
+                 request.out.string());
+    }
+    user_error("files that {} was made of are gone; copy them back, or leave the dataset as it is",
+               request.out.string());
   }
   verify_files(digests, request.out);
   return true;
@@ -136,6 +160,7 @@ void refuse_other_contents(const fs::path& out) {
 
 void prepare(const PrepareRequest& request) {
   refuse_other_contents(request.out);
+  refuse_foreign_folder(request.out, {"prepare.json", "prepare.pending", "dataset.json"});
   const RunLock lock(request.out);
   if (made_before(request)) {
     if (!request.quiet) fmt::print("{} is up to date\n", request.out.string());
@@ -154,6 +179,7 @@ void prepare(const PrepareRequest& request) {
   }
   json made = request_json(request);
   made["files"] = file_digests(request.out);
+  made["inputs"] = input_digests(request);
   write_file_atomically(request.out / "prepare.json", made.dump(2) + "\n");
   if (request.quiet) return;
   const Dataset dataset(request.out);

@@ -97,7 +97,7 @@ class Pretraining {
       log.write(train_step(loader, progress));
       const bool stop = interrupted() ||
                         (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
-      const bool due = settings_.checkpoint_every > 0 && step_ % settings_.checkpoint_every == 0;
+      const bool due = folder_.checkpoint_due(step_, settings_.checkpoint_every);
       // Also before the last evaluation, so that a stop there does not lose the training.
       if (stop || due || step_ == settings_.steps) save(true);
       if (step_ < settings_.steps && stop) {

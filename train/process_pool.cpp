@@ -58,6 +58,7 @@ std::vector<std::string> environment_with(
     if (!replaced) out.push_back(text);
   }
   for (const auto& [key, value] : additions) out.push_back(key + "=" + value);
+  out.push_back("SLOTWISE_PARENT=" + std::to_string(getpid()));  // see catch_interrupts()
   return out;
 }
 

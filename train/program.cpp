@@ -81,7 +81,8 @@ void RunArguments::add_to(CLI::App& app) {
 
 Device RunArguments::place() const {
   if (device == "cpu") return {};
-  if (device == "cuda") user_error("the programs of this version run on the CPU only; use --device cpu");
+  if (device == "cuda")
+    user_error("the programs of this version run on the CPU only; use --device cpu");
   user_error("--device must be cpu or cuda, got '{}'", device);
 }
 

@@ -120,6 +120,14 @@ bool RunFolder::resumable() const {
   return !fresh_ && checkpoint_exists(checkpoint()) && !read_trainer_json(checkpoint()).is_null();
 }
 
+bool RunFolder::checkpoint_due(std::int64_t step, std::int64_t every) {
+  if (every > 0) return step % every == 0;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - saved_ < std::chrono::minutes(1)) return false;
+  saved_ = now;
+  return true;
+}
+
 void RunFolder::expect_finite(std::int64_t step, double loss, double gradient_norm) const {
   if (std::isfinite(loss) && std::isfinite(gradient_norm)) return;
   const std::string kept =

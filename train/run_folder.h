@@ -6,6 +6,7 @@
 //   result.pending   the result while the last checkpoint is being written
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -43,6 +44,8 @@ class RunFolder {
   // UserError when a loss or a gradient norm is no finite number: a run that diverges stops with
   // its last checkpoint as it was.
   void expect_finite(std::int64_t step, double loss, double gradient_norm) const;
+  // Whether to save at this step: every `every` steps, or, where that is 0, once a minute.
+  bool checkpoint_due(std::int64_t step, std::int64_t every);
   std::filesystem::path checkpoint() const { return out_ / "checkpoint"; }
   std::filesystem::path metrics() const { return out_ / "metrics.jsonl"; }
   // Ends the run. `save_model` writes the finished checkpoint, without the state to resume from;
@@ -59,6 +62,7 @@ class RunFolder {
   std::filesystem::path out_;
   bool fresh_ = false;
   int threads_ = 0;
+  std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
   std::string settings_;  // text of run.json
 };
 

@@ -75,6 +75,20 @@ RunLock::~RunLock() {
   }
 }
 
+void refuse_foreign_folder(const fs::path& out, const std::vector<std::string>& own) {
+  if (!fs::is_directory(out)) return;
+  std::string found;
+  for (const auto& entry : fs::directory_iterator(out)) {
+    const std::string name = entry.path().filename().string();
+    if (std::find(own.begin(), own.end(), name) != own.end()) return;
+    if (name != "run.lock" && name.find(".partial-") == std::string::npos) found = name;
+  }
+  if (found.empty()) return;
+  user_error(
+      "--out {} is not empty ({} is in it) and was not made by this program; give a new folder",
+      out.string(), found);
+}
+
 void refuse_out_file(const fs::path& out) {
   std::error_code error;
   if (fs::exists(out, error) && !fs::is_directory(out, error)) {

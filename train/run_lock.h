@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace slotwise {
@@ -24,6 +25,10 @@ class RunLock {
 };
 
 void refuse_out_file(const std::filesystem::path& out);  // UserError when `out` is a file
+
+// UserError when `out` holds something and none of the files `own`, by which a folder of ours is
+// known: nothing is mixed with what somebody else keeps.
+void refuse_foreign_folder(const std::filesystem::path& out, const std::vector<std::string>& own);
 
 // UserError when `out` is a file, holds a dataset or a model, or is one of `inputs` or lies in one:
 // a run must not write among what it reads. `out` may be the folder in which an input lies, but

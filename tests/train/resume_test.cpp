@@ -210,6 +210,7 @@ TEST(Resume, ADatasetThatWasBeingMade) {
   nlohmann::json request = read_json_file(data / "prepare.json");
   const nlohmann::json files = request.at("files");
   request.erase("files");
+  request.erase("inputs");
   fs::remove(data / "prepare.json");
   const Finished foreign = run_program("prepare", words);
   EXPECT_EQ(foreign.code, 1);
