@@ -10,7 +10,7 @@
 namespace slotwise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kAhead = 16;  // accesses between prefetch and use
+constexpr std::int64_t kAhead = 24;  // accesses between prefetch and use
 
 template <class Value>
 void bag_forward(const WeightedBagForward& args) {

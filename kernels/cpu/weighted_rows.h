@@ -1,6 +1,7 @@
 // y[D] = (y +) sum_i weight_i * row_i, the inner loop of every sum over table rows. Four rows go at
-// a time, so that y is read and written once for four of them, in the order given: the bits depend
-// on the order of the rows alone. Rows are f32 or bf16; the sum is fp32.
+// a time, eight where they are long, so that y is read and written once for all of them, in the
+// order given: the bits depend on the order of the rows alone. Rows are f32 or bf16; the sum is
+// fp32.
 #pragma once
 
 #include <cstdint>
@@ -17,31 +18,31 @@ inline float widen(BFloat16 value) {
   return static_cast<float>(value);
 }
 
-// While four rows are summed, cache line by cache line, the same lines of four later rows are
+// While kRows rows are summed, cache line by cache line, the same lines of as many later rows are
 // prefetched: a steady stream of requests instead of bursts. Ordinary callers pass the rows
-// themselves.
-template <bool kAdd, class Value>
-void sum_four_rows(float* __restrict y, std::int64_t D, const Value* const* rows,
+// themselves. The sum is taken row after row, so its bits do not depend on kRows.
+template <int kRows, bool kAdd, class Value>
+void sum_row_group(float* __restrict y, std::int64_t D, const Value* const* rows,
                    const float* weights, const Value* const* later) {
   constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(Value));
-  const Value* __restrict row0 = rows[0];
-  const Value* __restrict row1 = rows[1];
-  const Value* __restrict row2 = rows[2];
-  const Value* __restrict row3 = rows[3];
-  const float weight0 = weights[0], weight1 = weights[1];
-  const float weight2 = weights[2], weight3 = weights[3];
-  const auto add_columns = [=](std::int64_t begin, std::int64_t end) {
+  const Value* row[kRows];
+  float weight[kRows];
+  for (int i = 0; i < kRows; ++i) {
+    row[i] = rows[i];
+    weight[i] = weights[i];
+  }
+  const auto add_columns = [&](std::int64_t begin, std::int64_t end) {
 #pragma omp simd
     for (std::int64_t d = begin; d < end; ++d) {
-      float sum = kAdd ? y[d] + weight0 * widen(row0[d]) : weight0 * widen(row0[d]);
-      sum += weight1 * widen(row1[d]);
-      sum += weight2 * widen(row2[d]);
-      y[d] = sum + weight3 * widen(row3[d]);
+      float sum = kAdd ? y[d] + weight[0] * widen(row[0][d]) : weight[0] * widen(row[0][d]);
+#pragma GCC unroll 8
+      for (int i = 1; i < kRows; ++i) sum += weight[i] * widen(row[i][d]);
+      y[d] = sum;
     }
   };
   std::int64_t d = 0;
   for (; d + kLine <= D; d += kLine) {
-    for (int i = 0; i < 4; ++i) __builtin_prefetch(later[i] + d);
+    for (int i = 0; i < kRows; ++i) __builtin_prefetch(later[i] + d);
     add_columns(d, d + kLine);
   }
   add_columns(d, D);
@@ -68,16 +69,25 @@ void sum_rows(float* y, std::int64_t D, std::int64_t count, bool add, RowAt&& ro
     for (std::int64_t d = 0; d < D; ++d) y[d] = 0.0f;
   }
   std::int64_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const Value* rows[4] = {row_at(i), row_at(i + 1), row_at(i + 2), row_at(i + 3)};
-    const Value* later[4] = {later_at(i), later_at(i + 1), later_at(i + 2), later_at(i + 3)};
-    const float weights[4] = {weight_at(i), weight_at(i + 1), weight_at(i + 2), weight_at(i + 3)};
-    if (add || i > 0) {
-      sum_four_rows<true>(y, D, rows, weights, later);
-    } else {
-      sum_four_rows<false>(y, D, rows, weights, later);
+  const auto group = [&]<int kRows>(std::integral_constant<int, kRows>) {
+    const Value* rows[kRows];
+    const Value* later[kRows];
+    float weights[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      rows[r] = row_at(i + r);
+      later[r] = later_at(i + r);
+      weights[r] = weight_at(i + r);
     }
-  }
+    if (add || i > 0) {
+      sum_row_group<kRows, true>(y, D, rows, weights, later);
+    } else {
+      sum_row_group<kRows, false>(y, D, rows, weights, later);
+    }
+    i += kRows;
+  };
+  const bool long_rows = D * static_cast<std::int64_t>(sizeof(Value)) >= 1024;
+  while (long_rows && i + 8 <= count) group(std::integral_constant<int, 8>());
+  while (i + 4 <= count) group(std::integral_constant<int, 4>());
   for (; i < count; ++i) {
     if (add || i > 0) {
       sum_one_row<true>(y, D, row_at(i), weight_at(i), later_at(i));
