@@ -8,6 +8,7 @@
 #include "data/biographies.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
+#include "train/prepare_documents.h"
 #include "train/run_lock.h"
 
 namespace slotwise {
@@ -49,7 +50,7 @@ json input_digests(const PrepareRequest& request) {
   json out = json::object();
   const auto add = [&](const json& value) {
     if (!value.is_string()) return;
-    const auto path = fs::path(value.get<std::string>());
+    const fs::path path = in_data_folder(request.options, value.get<std::string>());
     std::error_code error;
     if (fs::is_regular_file(path, error)) out[path.string()] = sha256_of_file(path);
   };
@@ -174,8 +175,10 @@ void prepare(const PrepareRequest& request) {
     write_biographies(options, request.out);
   } else if (kind == "text") {
     prepare_text(request.options, request.seed, request.out, request.quiet);
+  } else if (kind == "facts") {
+    prepare_facts(request.options, request.seed, request.out, request.quiet);
   } else {
-    user_error("[data] kind must be biographies or text, got '{}'", kind);
+    user_error("[data] kind must be biographies, facts or text, got '{}'", kind);
   }
   json made = request_json(request);
   made["files"] = file_digests(request.out);
