@@ -127,13 +127,13 @@ double median(std::vector<double> values) {
 
 // Runs the loop and reports bytes/s and its shares of the limits. A shared machine's bandwidth
 // moves by a third from one second to the next, so kernel and limits are timed in turn and each
-// share is the median of eleven such rounds.
+// share is the median of 31 such rounds.
 template <class Body>
 void measure_bytes(benchmark::State& state, double bytes, Body&& body) {
   body();
   for (auto _ : state) body();
   std::vector<double> rates, of_copy, of_memcpy, of_read;
-  for (int round = 0; round < 11; ++round) {
+  for (int round = 0; round < 31; ++round) {
     const double copy = copy_rate(), memory_copy = memcpy_rate(), read = read_rate();
     const double begin = seconds_now();
     body();
@@ -184,21 +184,23 @@ struct BagData {
   }
 };
 
-// Args: D, J, zipf.
+// Args: D, J, zipf, MiB of the table.
 void bag_forward(benchmark::State& state) {
   const std::int64_t J = state.range(1);
   const BagData data((std::int64_t{64} << 20) / (state.range(0) * J), J, state.range(0),
-                     state.range(2) != 0);
+                     state.range(2) != 0, state.range(3) << 20);
   measure_bytes(state, data.row_bytes() + data.token_bytes(), [&] {
     kernels::weighted_bag_forward({data.y, data.values, data.slots, data.weights});
   });
 }
 BENCHMARK(bag_forward)
-    ->ArgNames({"D", "J", "zipf"})
-    ->Args({256, 32, 0})
-    ->Args({1024, 128, 0})
-    ->Args({1024, 128, 1})
-    ->Args({64, 16, 0})
+    ->ArgNames({"D", "J", "zipf", "table_MiB"})
+    ->Args({256, 32, 0, 128})
+    ->Args({256, 32, 0, 256})
+    ->Args({256, 32, 0, 1024})
+    ->Args({1024, 128, 0, 256})
+    ->Args({1024, 128, 1, 256})
+    ->Args({64, 16, 0, 256})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
