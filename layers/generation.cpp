@@ -94,6 +94,10 @@ KeyValueCache make_cache(const DecoderConfig& config, std::int64_t batch, std::i
   return cache;
 }
 
+bool is_among(const std::vector<std::int32_t>& tokens, std::int32_t token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
 std::int64_t longest_of(const Sequences& prompts) {
   std::size_t longest = 0;
   for (const auto& prompt : prompts) {
@@ -134,9 +138,9 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
           logits.slice(static_cast<std::int64_t>(b), static_cast<std::int64_t>(b) + 1)
               .span<float>(),
           static_cast<std::int64_t>(b), i);
-      ended[b] =
-          ended[b] || std::count(options.stop_tokens.begin(), options.stop_tokens.end(), token) > 0;
+      ended[b] = ended[b] || is_among(options.stop_tokens, token);
       if (!ended[b]) out[b].push_back(token);
+      ended[b] = ended[b] || is_among(options.last_tokens, token);
       fresh[b] = {token};
     }
     if (std::all_of(ended.begin(), ended.end(), [](bool end) { return end; })) break;

@@ -16,9 +16,11 @@ struct GenerationOptions {
   double top_p = 1.0;                     // ... among the fewest that hold this probability
   std::uint64_t seed = 0;                 // row r, token i draws number r * max_new_tokens + i
   std::vector<std::int32_t> stop_tokens;  // a row ends with one of these (it is not returned)
+  std::vector<std::int32_t> last_tokens;  // ... or with one of these (it is returned)
 };
 
-// New tokens of each prompt. Prompts must not be empty. No gradients.
+// New tokens of each prompt; the batch ends when all its rows have. Prompts must not be empty. No
+// gradients.
 std::vector<std::vector<std::int32_t>> generate(
     Decoder& decoder, const std::vector<std::vector<std::int32_t>>& prompts,
     const GenerationOptions& options, Device device);

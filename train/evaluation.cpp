@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "data/answer_metrics.h"
 #include "data/tokenizer.h"
@@ -31,6 +32,33 @@ int pad_id(const Tokenizer& tokenizer) {
   return tokenizer.special().pad.value_or(0);
 }
 
+std::vector<std::int32_t> tokens_with_line_break(const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> out;
+  for (std::int32_t id = 0; id < tokenizer.vocabulary_size(); ++id) {
+    if (tokenizer.token_text(id).empty()) continue;
+    if (tokenizer.decode({&id, 1}).find('\n') != std::string::npos) out.push_back(id);
+  }
+  return out;
+}
+
+// An answer as it stands behind its prompt.
+std::string continuation(const std::string& prompt, const std::string& answer) {
+  return prompt.ends_with(' ') || prompt.ends_with('\n') ? answer : " " + answer;
+}
+
+// Prompts of like length side by side, so that a batch has little padding. Answers of one token
+// need none, and keep the order in which the prefix cache knows them.
+std::vector<std::size_t> order_of_asking(const QuestionSet& set) {
+  std::vector<std::size_t> order(set.prompts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (set.max_new_tokens > 1) {
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return set.prompts[a].size() < set.prompts[b].size();
+    });
+  }
+  return order;
+}
+
 double text_loss(MemoryModel& model, const std::vector<std::vector<std::int32_t>>& rows,
                  std::int64_t batch, int pad, std::int64_t& tokens) {
   const NoGrad no_grad;
@@ -56,7 +84,10 @@ double text_loss(MemoryModel& model, const std::vector<std::vector<std::int32_t>
 
 Evaluator::Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options,
                      std::int64_t positions)
-    : tokenizer_(tokenizer), options_(options), positions_(positions) {
+    : tokenizer_(tokenizer),
+      options_(options),
+      positions_(positions),
+      line_breaks_(tokens_with_line_break(tokenizer)) {
   options_.text_window = std::min(options_.text_window, positions);
 }
 
@@ -65,16 +96,15 @@ void Evaluator::add_questions(const std::string& role, const std::vector<Questio
   for (const Question& question : questions) {
     std::vector<std::int32_t> prompt;
     if (tokenizer_.special().bos) prompt.push_back(*tokenizer_.special().bos);
-    const auto tokens = tokenizer_.encode(
-        question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:");
+    const std::string text =
+        question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:";
+    const auto tokens = tokenizer_.encode(text);
     prompt.insert(prompt.end(), tokens.begin(), tokens.end());
     if (prompt.empty()) user_error("question {} of '{}' is empty", question.id, role);
     set.prompts.push_back(std::move(prompt));
     if (options_.max_new_tokens > 0) continue;
-    for (const std::string& answer : question.answers) {
-      set.max_new_tokens =
-          std::max(set.max_new_tokens, static_cast<std::int64_t>(tokenizer_.encode(answer).size()));
-    }
+    const auto answer = tokenizer_.encode(continuation(text, question.answers.front()));
+    set.max_new_tokens = std::max(set.max_new_tokens, static_cast<std::int64_t>(answer.size()));
   }
   for (std::size_t i = 0; i < set.prompts.size(); ++i) {
     const auto length = static_cast<std::int64_t>(set.prompts[i].size());
@@ -122,21 +152,21 @@ void Evaluator::add_dataset(const Dataset& dataset) {
 }
 
 std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSet& set) const {
-  std::vector<std::string> out;
+  std::vector<std::string> out(set.prompts.size());
   GenerationOptions generation;
   generation.max_new_tokens = set.max_new_tokens;
   if (tokenizer_.special().eos) generation.stop_tokens = {*tokenizer_.special().eos};
-  for (std::size_t begin = 0; begin < set.prompts.size();
-       begin += static_cast<std::size_t>(options_.batch)) {
-    const std::size_t end =
-        std::min(set.prompts.size(), begin + static_cast<std::size_t>(options_.batch));
-    const auto tokens = generate(model.decoder(),
-                                 {set.prompts.begin() + static_cast<std::ptrdiff_t>(begin),
-                                  set.prompts.begin() + static_cast<std::ptrdiff_t>(end)},
-                                 generation, model.device());
-    for (const auto& row : tokens) {
-      const std::string text = tokenizer_.decode(row);
-      out.push_back(text.substr(0, text.find('\n')));
+  generation.last_tokens = line_breaks_;
+  const std::vector<std::size_t> order = order_of_asking(set);
+  const auto batch = static_cast<std::size_t>(options_.batch);
+  for (std::size_t begin = 0; begin < order.size(); begin += batch) {
+    const std::size_t end = std::min(order.size(), begin + batch);
+    TokenRows prompts;
+    for (std::size_t i = begin; i < end; ++i) prompts.push_back(set.prompts[order[i]]);
+    const TokenRows tokens = generate(model.decoder(), prompts, generation, model.device());
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::string text = tokenizer_.decode(tokens[i - begin]);
+      out[order[i]] = text.substr(0, text.find('\n'));
     }
   }
   return out;
@@ -159,7 +189,7 @@ QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) cons
     out.exact_trivia_qa += trivia.exact;
     out.f1_trivia_qa += trivia.f1;
     if (question.half) {
-      half_sum[*question.half] += squad.exact;
+      half_sum[*question.half] += options_.measure == AnswerMeasure::exact ? squad.exact : squad.f1;
       half_count[*question.half] += 1;
     }
   }
@@ -179,6 +209,7 @@ QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) cons
 Evaluator::Result Evaluator::run(MemoryModel& model, bool memory_off) const {
   const HooksForEvaluation hooks(model, memory_off);
   Result result;
+  result.measure = options_.measure;
   for (const QuestionSet& set : sets_) result.questions.emplace_back(set.role, score(model, set));
   result.text_loss =
       text_loss(model, text_, options_.batch, pad_id(tokenizer_), result.text_tokens);
@@ -211,7 +242,10 @@ nlohmann::json Evaluator::Result::json() const {
       set["half1"] = scores.half1;
     }
   }
-  return {{"questions", sets}, {"text_loss", text_loss}, {"text_tokens", text_tokens}};
+  return {{"measure", key_of(measure)},
+          {"questions", sets},
+          {"text_loss", text_loss},
+          {"text_tokens", text_tokens}};
 }
 
 std::string Evaluator::Result::text() const {

@@ -8,17 +8,20 @@
 #include "data/dataset.h"
 #include "data/questions.h"
 #include "memory/memory_model.h"
+#include "train/answer_measure.h"
 
 namespace slotwise {
 
-// Scores in [0, 1]. Exact match and F1 under both normalisations; `half0`, `half1`: exact match
-// (SQuAD) of the two halves of the questions, where those are marked.
+// Scores in [0, 1]. Exact match and F1 under both normalisations; `half0`, `half1`: the measure of
+// the options over the two halves of the questions, where those are marked.
 struct QuestionScores {
   std::int64_t count = 0;
   double exact = 0, f1 = 0;                      // SQuAD normalisation
   double exact_trivia_qa = 0, f1_trivia_qa = 0;  // TriviaQA normalisation
   double half0 = 0, half1 = 0;
   bool has_halves = false;
+
+  double of(AnswerMeasure measure) const { return measure == AnswerMeasure::exact ? exact : f1; }
 };
 
 struct QuestionSet {
@@ -29,8 +32,9 @@ struct QuestionSet {
 };
 
 struct EvaluationOptions {
+  AnswerMeasure measure = AnswerMeasure::exact;  // what halves and progress lines show
   std::int64_t batch = 256;
-  std::int64_t max_new_tokens = 0;     // 0: as many as the longest accepted answer has
+  std::int64_t max_new_tokens = 0;     // 0: as many as the longest first answer of the set has
   std::int64_t text_rows = 0;          // rows of held-out text; 0: all
   std::vector<std::string> questions;  // sets of a dataset to ask; empty: all
   std::int64_t text_window = 256;      // longer sequences are cut into windows of this many tokens
@@ -49,6 +53,7 @@ class Evaluator {
   void add_dataset(const Dataset& dataset);
 
   struct Result {
+    AnswerMeasure measure = AnswerMeasure::exact;  // of the halves
     std::vector<std::pair<std::string, QuestionScores>> questions;
     double text_loss = 0;  // nats a token
     std::int64_t text_tokens = 0;
@@ -57,7 +62,7 @@ class Evaluator {
   };
   // memory_off: the memory's addition is zero.
   Result run(MemoryModel& model, bool memory_off = false) const;
-  // The model's answers, for reading.
+  // The model's answers: greedy, until the end-of-text token or a line break.
   std::vector<std::string> answers(MemoryModel& model, const QuestionSet& set) const;
   const std::vector<QuestionSet>& sets() const { return sets_; }
   // What run() feeds the model in whole rows: prompts whose answers are one token, a group for each
@@ -70,6 +75,7 @@ class Evaluator {
   const Tokenizer& tokenizer_;
   EvaluationOptions options_;
   std::int64_t positions_;
+  std::vector<std::int32_t> line_breaks_;  // tokens that hold one
   std::vector<QuestionSet> sets_;
   std::vector<std::vector<std::int32_t>> text_;  // windows
 };

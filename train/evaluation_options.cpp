@@ -22,6 +22,7 @@ void check_role(const Options& options, const char* key, const DatasetManifest& 
 
 EvaluationOptions read_evaluation_options(const Options& options, const DatasetManifest& dataset) {
   EvaluationOptions out;
+  out.measure = read_answer_measure(options);
   out.batch = options.count("evaluate.batch", 1, out.batch);
   out.max_new_tokens = options.count("evaluate.max_new_tokens", 0, out.max_new_tokens);
   out.text_rows = options.count("evaluate.text_rows", 0, out.text_rows);
@@ -44,11 +45,14 @@ EvaluationOptions read_evaluation_options(const Options& options, const DatasetM
 }
 
 nlohmann::json evaluation_json(const EvaluationOptions& options) {
-  return {{"batch", options.batch},
-          {"max_new_tokens", options.max_new_tokens},
-          {"questions", options.questions},
-          {"text_rows", options.text_rows},
-          {"text_window", options.text_window}};
+  nlohmann::json out = {{"batch", options.batch},
+                        {"max_new_tokens", options.max_new_tokens},
+                        {"questions", options.questions},
+                        {"text_rows", options.text_rows},
+                        {"text_window", options.text_window}};
+  // Only where it is not the default, so that runs begun before there was a choice can go on.
+  if (options.measure != AnswerMeasure::exact) out["measure"] = key_of(options.measure);
+  return out;
 }
 
 }  // namespace slotwise

@@ -188,7 +188,7 @@ class Finetuning {
     log.write({{"step", step_}, {"evaluation", result.json()}});
     std::string line = fmt::format("  step {:<6}", step_);
     for (const auto& [role, scores] : result.questions) {
-      line += fmt::format("  {} {:.3f}", role, scores.exact);
+      line += fmt::format("  {} {:.3f}", role, scores.of(evaluation_.measure));
     }
     progress.message(line + fmt::format("  text loss {:.4f}", result.text_loss));
   }

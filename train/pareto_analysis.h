@@ -1,8 +1,8 @@
 // From the evaluations of a sweep to its numbers. The prompts are in two halves: half 0 chooses ONE
 // setting a method for all seeds, half 1 reports it. Choice: most seeds that reach the matched
-// target; among those the least mean relative drop of the held-out accuracy at the matched point,
+// target; among those the least mean relative drop of the held-out score at the matched point,
 // over the seeds that both of two settings reach; where no setting reaches it, the highest target
-// accuracy at the end. Seeds are paired throughout: per_seed[i] is always seed i of the plan. Pure
+// score at the end. Seeds are paired throughout: per_seed[i] is always seed i of the plan. Pure
 // functions.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace slotwise {
 enum class Half { choosing, reporting };
 
 struct PromptScores {
-  double all = 0, half0 = 0, half1 = 0;  // share of exact answers
+  double all = 0, half0 = 0, half1 = 0;  // mean of the measure of the plan
   double of(Half half) const { return half == Half::choosing ? half0 : half1; }
 };
 
@@ -61,7 +61,7 @@ struct Statistic {
 };
 Statistic statistic(std::vector<std::optional<double>> per_seed);
 
-// (before - after) / before of the held-out accuracy; nothing when it was 0 before.
+// (before - after) / before of the held-out score; nothing when it was 0 before.
 std::optional<double> relative_drop(const Trajectory& run, std::size_t checkpoint, Half half);
 
 // Since before finetuning, nats a token.
@@ -73,7 +73,7 @@ double text_rise(const Trajectory& run, std::size_t checkpoint);
 struct MatchedPoint {
   double step = 0;
   double target = 0;  // the matched target, or more where the very first evaluation is past it
-  std::optional<double> drop;  // relative, of the held-out accuracy
+  std::optional<double> drop;  // relative, of the held-out score
   double text_rise = 0;        // nats a token
 };
 std::optional<MatchedPoint> matched_point(const Trajectory& run, Half half, double target);
@@ -97,7 +97,7 @@ struct MethodSummary {
   Statistic step_at_matched;
   Statistic target_at_matched;  // the target, or more where step 0 is past it
   Statistic target_at_end;
-  Statistic drop_at_matched, drop_at_end;            // relative, of the held-out accuracy
+  Statistic drop_at_matched, drop_at_end;            // relative, of the held-out score
   Statistic text_rise_at_matched, text_rise_at_end;  // nats a token
   Statistic drop_minus_reference;  // drop_at_matched minus that of the reference method
   double seconds = 0;              // of all its runs

@@ -129,6 +129,7 @@ ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64
   plan.name = options.text("name");
   plan.target = options.text("evaluate.target");
   plan.heldout = options.text("evaluate.heldout");
+  plan.measure = read_answer_measure(options);
   plan.matched_target = options.number("pareto.matched_target");
   if (!(plan.matched_target > 0 && plan.matched_target <= 1)) {
     user_error("pareto.matched_target must be in (0, 1], got {}", plan.matched_target);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "train/answer_measure.h"
 #include "train/options.h"
 
 namespace slotwise {
@@ -32,6 +33,7 @@ struct ParetoPlan {
   std::string name;     // of the preset
   std::string target;   // the question set that is the new knowledge
   std::string heldout;  // the question set that is the old knowledge
+  AnswerMeasure measure = AnswerMeasure::exact;
   double matched_target = 0;
   std::vector<std::int64_t> seeds;
   std::vector<ParetoMethod> methods;

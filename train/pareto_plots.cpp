@@ -5,6 +5,7 @@
 
 #include "train/pareto_gnuplot.h"
 #include "train/pareto_summary.h"
+#include "train/pareto_words.h"
 
 namespace slotwise {
 namespace {
@@ -119,10 +120,10 @@ class Script {
                                 "Filled: the setting chosen for the method; hollow: the other "
                                 "settings. Size: parameters changed by a batch, " +
                                     sizes.text()) +
-                      "  set xlabel \"New knowledge answered, %\"\n"
-                      "  set ylabel \"Old knowledge kept, % of before\"\n"
-                      "  set xrange " +
-                      x.text() + "\n  set yrange " + y.text() + "\n" + layers.command());
+                      fmt::format("  set xlabel \"{}\"\n  set ylabel \"{}\"\n", words_.new_axis,
+                                  words_.kept_axis) +
+                      "  set xrange " + x.text() + "\n  set yrange " + y.text() + "\n" +
+                      layers.command());
   }
 
   // A staircase: what is left and below of it, some run does better.
@@ -171,16 +172,16 @@ class Script {
     }
     return gnuplot_figure(
         "matched",
-        gnuplot_title(fmt::format("Old knowledge lost when {:.0f} % of the new is learned",
-                                  kPercent * plan_.matched_target),
-                      plan_.seeds.size() == 1
-                          ? "One seed, where its curve passes that. Lower is better"
-                          : "A point a seed, where its curve passes that; line: their mean. Lower "
-                            "is better") +
-            fmt::format("  set ylabel \"Old knowledge lost, % of before\"\n"
+        gnuplot_title(
+            "Old knowledge lost when " + matched_text(plan_.measure, plan_.matched_target),
+            plan_.seeds.size() == 1
+                ? "One seed, where its curve passes that. Lower is better"
+                : "A point a seed, where its curve passes that; line: their mean. Lower "
+                  "is better") +
+            fmt::format("  set ylabel \"{}\"\n"
                         "  set bmargin 4.5\n  unset key\n  set grid noxtics\n"
                         "  set xtics ({})\n  set xrange [-0.6:{}]\n  set yrange {}\n{}",
-                        ticks, static_cast<double>(plan_.methods.size()) - 0.25,
+                        words_.lost_axis, ticks, static_cast<double>(plan_.methods.size()) - 0.25,
                         axis_range(drops, 10).text(), labels) +
             layers.command());
   }
@@ -284,13 +285,14 @@ class Script {
                     "  set lmargin at screen 0.09\n  set rmargin at screen 0.83\n"
                     "  set xrange [0:{:g}]\n  set yrange [-2:102]\n"
                     "  set tmargin at screen 0.91\n  set bmargin at screen 0.53\n"
-                    "  set format x \"\"\n  set ylabel \"New answered, %\"\n{}"
+                    "  set format x \"\"\n  set ylabel \"{}\"\n{}"
                     "  set tmargin at screen 0.49\n  set bmargin at screen 0.11\n"
-                    "  set format x \"%g\"\n  set xlabel \"Finetuning step\"\n  set ylabel \"Old "
-                    "kept, % of before\"\n"
+                    "  set format x \"%g\"\n  set xlabel \"Finetuning step\"\n"
+                    "  set ylabel \"{}\"\n"
                     "  set yrange {}\n  unset key\n{}  unset multiplot\n",
                     over_seeds(": mean over seeds, thin lines each seed"),
-                    *std::max_element(steps.begin(), steps.end()), target.command(),
+                    *std::max_element(steps.begin(), steps.end()), words_.new_axis,
+                    target.command(), words_.kept_axis,
                     axis_range(all_values(retained, kPercent), 10).text(), heldout.command()));
   }
 
@@ -306,7 +308,7 @@ class Script {
                                         "A marker an evaluated step, chosen settings" +
                                             over_seeds(", mean over seeds; thin lines each seed") +
                                             ". Lower is better") +
-                              "  set xlabel \"New knowledge answered, %\"\n"
+                              fmt::format("  set xlabel \"{}\"\n", words_.new_axis) +
                               "  set ylabel \"Rise of the loss on held-out text, nats a token\"\n"
                               "  set xrange [-2:102]\n  set yrange " +
                               axis_range(rises, step).text() + "\n" + layers.command());
@@ -315,6 +317,7 @@ class Script {
   const ParetoPlan& plan_;
   const SweepResults& results_;
   const ParetoAnalysis& analysis_;
+  const MeasureWords& words_ = words_of(plan_.measure);
   std::string data_;
 };
 

@@ -10,6 +10,7 @@
 #include "train/pareto_gnuplot.h"
 #include "train/pareto_plots.h"
 #include "train/pareto_summary.h"
+#include "train/pareto_words.h"
 
 namespace slotwise {
 namespace {
@@ -77,14 +78,14 @@ class Report {
                "<p>A language model with a memory layer is pretrained, then taught new knowledge "
                "(question set <em>{}</em>) by {} methods. Each is asked what it has learned and "
                "what it "
-               "still knows of the old (question set <em>{}</em>). {}.</p>\n"
+               "still knows of the old (question set <em>{}</em>). {}. {}</p>\n"
                "<p><strong>All baselines run on the memory model</strong>: full finetuning and "
                "LoRA start "
                "from the same pretrained model with memory layers as sparse memory finetuning "
                "does, not "
                "from a model without them.</p>\n",
                html_escaped(plan_.name), html_escaped(plan_.target), plan_.methods.size(),
-               html_escaped(plan_.heldout), seeds_sentence()) +
+               html_escaped(plan_.heldout), seeds_sentence(), words_.sentence) +
            warning();
   }
 
@@ -140,7 +141,7 @@ class Report {
     }
     return fmt::format(
         "<h2>Forgetting at matched learning</h2>\n"
-        "<p>What each method had lost of the old knowledge where it answered {:.0f} % of the new. "
+        "<p>What each method had lost of the old knowledge where {}. "
         "That point lies between two evaluations: on the straight line from the last one below the "
         "target to the first that reaches it, for every method alike, so that none is charged for "
         "overshooting the target. A lost share is positive: (before - after) / before. Mean and "
@@ -150,9 +151,11 @@ class Report {
         "minus "
         "that of {} with the same pretrained model, in percentage points. This takes out what "
         "differs between the pretrained models of the seeds.</p>\n",
-        100 * plan_.matched_target, figure("matched"),
-        row({"method", "setting", "seeds that<br>reached", "at step", "new answered there, %",
-             "old lost, %", "each seed", "text loss rise,<br>nats a token",
+        matched_text(plan_.measure, plan_.matched_target), figure("matched"),
+        row({"method", "setting", "seeds that<br>reached", "at step",
+             fmt::format("{} there, %", words_.new_column),
+             fmt::format("{}, %", words_.lost_column), "each seed",
+             "text loss rise,<br>nats a token",
              fmt::format("minus {},<br>points", kReferenceMethod), "each seed"},
             "th"),
         rows, kReferenceMethod);
@@ -187,7 +190,8 @@ class Report {
            "that "
            "learn fast have gone on past the matched point here.</p>\n<div "
            "class=\"wide\"><table>\n" +
-           row({"method", "setting", "new answered, %", "each seed", "old lost, %", "each seed",
+           row({"method", "setting", fmt::format("{}, %", words_.new_column), "each seed",
+                fmt::format("{}, %", words_.lost_column), "each seed",
                 "text loss rise,<br>nats a token", "parameters<br>a batch", "seconds,<br>all runs"},
                "th") +
            rows + "</table></div>\n";
@@ -207,14 +211,14 @@ class Report {
     }
     return fmt::format(
         "<h2>Is the knowledge in the memory?</h2>\n"
-        "<p>With its memory switched off, the pretrained model loses {} % of the old knowledge. "
+        "<p>With its memory switched off, the pretrained model loses {} % of the old knowledge{}. "
         "This matters because sparse memory finetuning can only spare and add knowledge where the "
         "model keeps it: when this number is small, the facts live in the other layers and the "
         "comparison says little about the memory.</p>\n<div class=\"wide\"><table>\n{}{}"
         "</table></div>\n",
-        percent(analysis_.memory_off_drop),
-        row({"seed", "old answered, %", "memory off, %", "lost, %", "text loss,<br>nats a token",
-             "parameters", "seconds"},
+        percent(analysis_.memory_off_drop), plan_.measure == AnswerMeasure::f1 ? ", by F1" : "",
+        row({"seed", fmt::format("{}, %", words_.old_column), "memory off, %", "lost, %",
+             "text loss,<br>nats a token", "parameters", "seconds"},
             "th"),
         rows);
   }
@@ -239,15 +243,17 @@ class Report {
         "<p>The prompts of both question sets are in two halves. One setting a method, the same "
         "for "
         "all seeds, is chosen on half 0 and reported on half 1, which had no say in the choice. "
-        "Chosen is the setting with which the most seeds answer {:.0f} % of the new; among those, "
+        "Chosen is the setting with which the most seeds get to where {}; among those, "
         "the one that had then lost the least of the old, two settings being compared over the "
         "seeds that both reach it with; where none gets there, the one that had learned the most "
         "at the end. The figures above are of half 1 (but for the memory switched "
         "off: all prompts){}. This table is of half 0, mean over seeds.</p>\n<div "
         "class=\"wide\"><table>\n{}{}</table></div>\n",
-        100 * plan_.matched_target, half_sizes(),
-        row({"method", "setting", "seeds that<br>reached", "old lost at<br>matched, %",
-             "new answered<br>at end, %", "old lost<br>at end, %", ""},
+        matched_text(plan_.measure, plan_.matched_target), half_sizes(),
+        row({"method", "setting", "seeds that<br>reached",
+             fmt::format("{} at<br>matched, %", words_.lost_column),
+             fmt::format("{}<br>at end, %", words_.new_column),
+             fmt::format("{}<br>at end, %", words_.lost_column), ""},
             "th"),
         rows);
   }
@@ -286,6 +292,7 @@ class Report {
   const SweepResults& results_;
   const ParetoAnalysis& analysis_;
   const ReportFacts& facts_;
+  const MeasureWords& words_ = words_of(plan_.measure);
 };
 
 }  // namespace

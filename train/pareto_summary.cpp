@@ -14,9 +14,10 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-PromptScores read_scores(const json& evaluation, const std::string& questions) {
+PromptScores read_scores(const ParetoPlan& plan, const json& evaluation,
+                         const std::string& questions) {
   const json& scores = evaluation.at("questions").at(questions);
-  return {.all = scores.at("exact").get<double>(),
+  return {.all = scores.at(key_of(plan.measure)).get<double>(),
           .half0 = scores.at("half0").get<double>(),
           .half1 = scores.at("half1").get<double>()};
 }
@@ -47,8 +48,8 @@ void with_result(const fs::path& folder, Read&& read) {
 PretrainRun read_pretrain(const ParetoPlan& plan, const fs::path& folder) {
   PretrainRun run;
   with_result(folder, [&](const json& result) {
-    run.heldout = read_scores(result.at("evaluation"), plan.heldout);
-    run.heldout_memory_off = read_scores(result.at("evaluation_memory_off"), plan.heldout);
+    run.heldout = read_scores(plan, result.at("evaluation"), plan.heldout);
+    run.heldout_memory_off = read_scores(plan, result.at("evaluation_memory_off"), plan.heldout);
     const json& questions = result.at("evaluation").at("questions");
     run.target_prompts = questions.at(plan.target).at("count").get<std::int64_t>();
     run.heldout_prompts = questions.at(plan.heldout).at("count").get<std::int64_t>();
@@ -67,8 +68,8 @@ void read_finetune(const ParetoPlan& plan, const fs::path& folder, FinetuneRun& 
     run.rows_touched = result.at("rows_touched").get<std::int64_t>();
     for (const json& evaluation : result.at("evaluations")) {
       run.checkpoints.push_back({.step = evaluation.at("step").get<std::int64_t>(),
-                                 .target = read_scores(evaluation, plan.target),
-                                 .heldout = read_scores(evaluation, plan.heldout),
+                                 .target = read_scores(plan, evaluation, plan.target),
+                                 .heldout = read_scores(plan, evaluation, plan.heldout),
                                  .text_loss = evaluation.at("text_loss").get<double>()});
     }
   });
@@ -150,10 +151,11 @@ SweepResults read_sweep_results(const ParetoPlan& plan, const fs::path& out) {
 
 std::string runs_csv(const ParetoPlan& plan, const SweepResults& results,
                      const ParetoAnalysis& analysis) {
-  std::string csv =
-      "method,seed,learning_rate,rows,rank,chosen,step,target_exact,target_half0,target_half1,"
-      "heldout_exact,heldout_half0,heldout_half1,text_loss,trainable_per_batch,rows_touched,"
-      "run_seconds\n";
+  std::string csv = fmt::format(
+      "method,seed,learning_rate,rows,rank,chosen,step,target_{0},target_{0}_half0,"
+      "target_{0}_half1,heldout_{0},heldout_{0}_half0,heldout_{0}_half1,text_loss,"
+      "trainable_per_batch,rows_touched,run_seconds\n",
+      key_of(plan.measure));
   for (const FinetuneRun& run : results.finetune) {
     const ParetoMethod& method = plan.methods[run.method];
     const ParetoSetting& setting = method.settings[run.setting];
@@ -183,6 +185,7 @@ json summary_json(const ParetoPlan& plan, const SweepResults& results,
   return {{"preset", plan.name},
           {"target", plan.target},
           {"heldout", plan.heldout},
+          {"measure", key_of(plan.measure)},
           {"matched_target", plan.matched_target},
           {"seeds", plan.seeds},
           {"memory_off_drop", json(to_json(analysis.memory_off_drop))},
@@ -229,8 +232,9 @@ std::string too_small_warning(const SweepResults& results) {
 
 std::string summary_table(const ParetoPlan& plan, const ParetoAnalysis& analysis) {
   constexpr auto* kRow = "{:<10} {:<20} {:>7} {:>15} {:>16} {:>13} {:>15}\n";
+  const char* at_end = plan.measure == AnswerMeasure::f1 ? "F1 at end" : "target at end";
   std::string text =
-      fmt::format(fmt::runtime(kRow), "", "", "", "target at end", "drop at matched", "drop at end",
+      fmt::format(fmt::runtime(kRow), "", "", "", at_end, "drop at matched", "drop at end",
                   "text loss rise") +
       fmt::format(fmt::runtime(kRow), "method", "setting", "reached", "%", "%", "%", "nats");
   for (std::size_t i = 0; i < plan.methods.size(); ++i) {

@@ -109,6 +109,21 @@ TEST(Generation, AStopTokenEndsItsRow) {
   EXPECT_TRUE(some_end) << "every row held the stop token, so none shows that it may run on";
 }
 
+TEST(Generation, ALastTokenEndsItsRowAndIsReturned) {
+  TinyDecoder model;
+  const Rows free = generate(model.decoder, kPrompts, options_of(10), {});
+  GenerationOptions options = options_of(10);
+  options.last_tokens = {free[0][3], free[0][5]};
+  const Rows ended = generate(model.decoder, kPrompts, options, {});
+  for (std::size_t row = 0; row < free.size(); ++row) {
+    auto end = std::find_first_of(free[row].begin(), free[row].end(), options.last_tokens.begin(),
+                                  options.last_tokens.end());
+    if (end != free[row].end()) ++end;
+    EXPECT_EQ(ended[row], Row(free[row].begin(), end));
+  }
+  EXPECT_LE(ended[0].size(), 4u);
+}
+
 TEST(Generation, RefusesWhatCannotBeGenerated) {
   TinyDecoder model;
   EXPECT_THROW(generate(model.decoder, {{1}, {}}, options_of(2), {}), UserError);

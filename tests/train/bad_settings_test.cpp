@@ -44,6 +44,7 @@ TEST_F(BadSettings, KeysAndValues) {
   settings_refused("pretrain.optimizer=adam", {"'pretrain.optimizer' must be adamw or sgd"});
   settings_refused("pretrain.schedule=step", {"schedule must be constant, linear or cosine"});
   settings_refused("memory.gate=1", {"'memory.gate' must be true or false"});
+  settings_refused("evaluate.measure=F1", {"evaluate.measure must be exact or f1, got 'F1'"});
   settings_refused("evaluate.batch=0", {"'evaluate.batch' must be from 1"});
   settings_refused("model=3", {"'model.hidden_size' is missing"});
   settings_refused("pretrain.steps.more=3", {"does not fit"});

@@ -231,8 +231,8 @@ void expect_files(const fs::path& out) {
   }
   if (contains(page, "gnuplot was not found")) return;
   EXPECT_EQ(read_file(out / "pareto.png").substr(1, 3), "PNG");
-  EXPECT_TRUE(contains(read_file(out / "pareto.svg"), "<title>New knowledge answered against"));
-  EXPECT_TRUE(contains(page, "<title>New knowledge answered against"));
+  EXPECT_TRUE(contains(read_file(out / "pareto.svg"), "<title>New knowledge learned against"));
+  EXPECT_TRUE(contains(page, "<title>New knowledge learned against"));
 }
 
 TEST_F(ParetoEndToEnd, StoppedAndResumedEqualsStraightAndReportsAgain) {

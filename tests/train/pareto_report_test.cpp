@@ -101,6 +101,33 @@ TEST(ParetoReport, PageIsSelfContainedAndHonest) {
   }
 }
 
+TEST(ParetoReport, SaysF1WhereThatIsTheMeasure) {
+  ParetoPlan plan = two_method_plan({0, 1});
+  const SweepResults results = two_method_results(plan);
+  const ParetoAnalysis analysis = analyse(plan, results);
+  const std::string exact = html_report(plan, results, analysis, {});
+  EXPECT_TRUE(contains(exact, "where 90 % of the new is answered"));
+  EXPECT_TRUE(contains(exact, "exact match, SQuAD normalisation"));
+  EXPECT_FALSE(contains(exact, "F1"));
+  EXPECT_FALSE(contains(pareto_script(plan, results, analysis), "F1"));
+
+  plan.measure = AnswerMeasure::f1;
+  const std::string page = html_report(plan, results, analysis, {});
+  for (const char* part : {"where the F1 on the new is 90 %", "<th>F1 on the new, %</th>",
+                           "<th>F1 on the old, %</th>", "token F1 (SQuAD normalisation)"}) {
+    EXPECT_TRUE(contains(page, part)) << part;
+  }
+  const std::string script = pareto_script(plan, results, analysis);
+  EXPECT_TRUE(contains(script, "set xlabel \"F1 on the new knowledge, %\""));
+  EXPECT_TRUE(contains(script, "set ylabel \"F1 on the old knowledge, % of before\""));
+  const std::string table = summary_table(plan, analysis);
+  EXPECT_TRUE(contains(table, "F1 at end"));
+  for (const std::string& text : {page, script, table}) {
+    EXPECT_FALSE(contains(text, "answered")) << text;
+    EXPECT_FALSE(contains(text, "exact match")) << text;
+  }
+}
+
 TEST(ParetoReport, WarnsOfTooFewPrompts) {
   const ParetoPlan plan = two_method_plan({0});
   SweepResults results = two_method_results(plan);

@@ -30,14 +30,14 @@ echo "$0 $all threads $OMP_NUM_THREADS"
 
 // What the programs write: 90 % of the new learned, 25 % of the old lost, half without the memory.
 constexpr const char* kPretrain = R"(mkdir -p "$out/checkpoint"
-q() { echo "\"$1\":{\"count\":8,\"exact\":$2,\"half0\":$2,\"half1\":$2}"; }
+q() { echo "\"$1\":{\"count\":8,\"exact\":$2,\"f1\":1,\"half0\":$2,\"half1\":$2}"; }
 s() { echo "{\"questions\":{$(q new 0),$(q old $1)},\"text_loss\":2.0}"; }
 echo "{\"finished\":true,\"seconds\":3,\"steps\":5,\"parameters\":9,\"evaluation\":$(s 0.8),
 \"evaluation_memory_off\":$(s 0.4)}" > "$out/result.json"
 )";
 constexpr const char* kFinetune = R"(mkdir -p "$out"
 if [ "$rate" = 0.66 ]; then echo "first line"; echo "the rate is odd" >&2; exit 1; fi
-q() { echo "\"$1\":{\"exact\":$2,\"half0\":$2,\"half1\":$2}"; }
+q() { echo "\"$1\":{\"exact\":$2,\"f1\":0.95,\"half0\":$2,\"half1\":$2}"; }
 e() { echo "{\"step\":$1,\"questions\":{$(q new $2),$(q old $3)},\"text_loss\":$4}"; }
 echo "{\"finished\":true,\"seconds\":2,\"trainable_per_batch\":64,\"rows_touched\":1,
 \"evaluations\":[$(e 0 0 0.8 2.0),$(e 20 0.9 0.6 2.5)]}" > "$out/result.json"
@@ -142,6 +142,20 @@ TEST_F(ParetoSweepTest, RunsEveryStageWithItsArguments) {
   const std::string csv = runs_csv(plan_, results, analysis);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 4 * 2);
   EXPECT_TRUE(contains(csv, "smf_adam,4,0.05,32,0,1,20,0.9,0.9,0.9,0.6,0.6,0.6,2.5,64,1,2\n"));
+}
+
+TEST_F(ParetoSweepTest, TheMeasureNamesItsColumnsAndChoosesItsScores) {
+  json by_f1 = settings();
+  by_f1["evaluate"]["measure"] = "f1";
+  ASSERT_FALSE(sweep(by_f1).failure);
+  const SweepResults results = read_sweep_results(plan_, setup_.out);
+  EXPECT_EQ(results.pretrain[0].heldout.all, 1.0);
+  EXPECT_EQ(results.pretrain[0].heldout.half1, 0.8);
+  const ParetoAnalysis analysis = analyse(plan_, results);
+  const std::string csv = runs_csv(plan_, results, analysis);
+  EXPECT_TRUE(contains(csv, ",step,target_f1,target_f1_half0,target_f1_half1,heldout_f1,"));
+  EXPECT_TRUE(contains(csv, "smf_adam,4,0.05,32,0,1,20,0.95,0.9,0.9,0.95,0.6,0.6,2.5,64,1,2\n"));
+  EXPECT_EQ(summary_json(plan_, results, analysis, {})["measure"], "f1");
 }
 
 TEST_F(ParetoSweepTest, ModelsAreKeptOnRequest) {

@@ -29,7 +29,7 @@ void Arguments::add_to(CLI::App& app) {
   app.add_option("--questions", questions, "question files (JSONL, also .gz and .zst)")
       ->type_name("FILE");
   app.add_option("--max-new-tokens", options.max_new_tokens,
-                 "length of an answer; 0: that of the longest accepted one")
+                 "most tokens of an answer; 0: those of the longest first one of the set")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20).description(""));
   app.add_option("--batch", options.batch, "prompts at a time")
