@@ -28,12 +28,29 @@ std::vector<std::int32_t> encode_wording(const std::string& text, const std::str
   return tokens;
 }
 
+// Where the answer begins at the end of a wording; npos where something else ends it.
+std::size_t answer_begin(const std::string& text, const std::string& answer) {
+  const std::size_t at = text.rfind(answer);
+  if (at == text.npos || at == 0) return text.npos;
+  if (text.size() - at - answer.size() > FactStream::kAfterAnswer) return text.npos;
+  return at;
+}
+
+// Index of the answer's first token. The white space before a word is part of its token.
+std::int64_t first_answer_token(const std::string& text, std::size_t begin,
+                                const Tokenizer& tokenizer) {
+  if (begin > 0 && text[begin - 1] == ' ') --begin;
+  const auto before = tokenizer.encode(std::string_view(text).substr(0, begin)).size();
+  return static_cast<std::int64_t>(before) + (tokenizer.special().bos ? 1 : 0);
+}
+
 }  // namespace
 
 std::vector<Fact> read_facts(const std::filesystem::path& path) {
   std::vector<Fact> facts;
   read_json_lines(path, [&](const nlohmann::json& row, std::int64_t) {
-    facts.push_back({text_field(row, "id"), texts_field(row, "wordings")});
+    facts.push_back({text_field(row, "id"), texts_field(row, "wordings"),
+                     row.contains("answer") ? text_field(row, "answer") : ""});
   });
   if (facts.empty()) user_error("{} holds no facts", path.string());
   return facts;
@@ -50,9 +67,23 @@ FactStream::FactStream(const std::vector<Fact>& facts, const Tokenizer& tokenize
   for (const Fact& fact : facts) {
     SLOTWISE_CHECK(!fact.wordings.empty(), "[fact_stream] fact {} has no wording", fact.id);
     ids_.push_back(fact.id);
+    if (options.loss_on_answers && fact.answer.empty()) {
+      user_error("the loss shall be on answers, but fact {} has no \"answer\"", fact.id);
+    }
     auto& encoded = encoded_.emplace_back();
+    auto& first_loss = first_loss_.emplace_back();
     for (const std::string& text : fact.wordings) {
+      std::int64_t first = 1;
+      if (options.loss_on_answers) {
+        const std::size_t begin = answer_begin(text, fact.answer);
+        if (begin == text.npos) continue;
+        first = std::max<std::int64_t>(1, first_answer_token(text, begin, tokenizer));
+      }
       encoded.push_back(encode_wording(text, fact.id, tokenizer, options));
+      first_loss.push_back(first);
+    }
+    if (encoded.empty()) {
+      user_error("no wording of fact {} ends with its answer \"{}\"", fact.id, fact.answer);
     }
   }
 }
@@ -78,24 +109,39 @@ std::vector<std::int64_t> FactStream::facts_of_batch(std::int64_t index) const {
   return {order.begin() + begin, order.begin() + end};
 }
 
-std::vector<std::vector<std::int32_t>> FactStream::sequences(std::int64_t index) const {
-  std::vector<std::vector<std::int32_t>> rows;
+std::vector<FactStream::Draw> FactStream::draws(std::int64_t index) const {
+  std::vector<Draw> out;
   for (const std::int64_t fact : facts_of_batch(index)) {
     Random random(options_.seed, fmt::format("wordings/{}/{}", index, fact));
-    const auto& all = wordings(fact);
+    const auto all = static_cast<std::int64_t>(wordings(fact).size());
     std::vector<std::int64_t> drawn;
     while (drawn.size() < static_cast<std::size_t>(options_.wordings_per_fact)) {
-      const auto order = random.permutation(static_cast<std::int64_t>(all.size()));
+      const auto order = random.permutation(all);
       drawn.insert(drawn.end(), order.begin(), order.end());
     }
     drawn.resize(static_cast<std::size_t>(options_.wordings_per_fact));
-    for (const std::int64_t wording : drawn) rows.push_back(all[static_cast<std::size_t>(wording)]);
+    for (const std::int64_t wording : drawn) out.push_back({fact, wording});
   }
+  return out;
+}
+
+std::vector<std::vector<std::int32_t>> FactStream::sequences(std::int64_t index) const {
+  std::vector<std::vector<std::int32_t>> rows;
+  for (const Draw& draw : draws(index)) rows.push_back(tokens(draw));
   return rows;
 }
 
 TokenBatch FactStream::batch(std::int64_t index) const {
-  return make_batch(sequences(index), pad_id_);
+  TokenBatch batch = make_batch(sequences(index), pad_id_);
+  if (!options_.loss_on_answers) return batch;
+  std::int32_t* row = batch.targets.data<std::int32_t>();
+  for (const Draw& draw : draws(index)) {
+    const std::int64_t silent = first_loss(draw.fact, draw.wording) - 1;
+    std::fill_n(row, silent, -1);
+    batch.valid_tokens -= silent;
+    row += batch.targets.size(1);
+  }
+  return batch;
 }
 
 }  // namespace slotwise

@@ -16,9 +16,10 @@ class Tokenizer;
 struct Fact {
   std::string id;
   std::vector<std::string> wordings;
+  std::string answer = {};  // what a question about it is answered with; may be empty
 };
 
-// A facts file: JSON Lines with {"id": text, "wordings": [texts]}.
+// A facts file: JSON Lines with {"id": text, "wordings": [texts]} and optionally "answer": text.
 std::vector<Fact> read_facts(const std::filesystem::path& path);
 
 struct FactStreamOptions {
@@ -29,10 +30,15 @@ struct FactStreamOptions {
   int wordings_per_fact = 9;
   bool append_eos = false;
   int max_tokens = 0;  // per wording, with the special tokens; 0: no limit
+  // Loss is taken from the answer's first token on, not on what leads to it. Wordings that go on
+  // for more than kAfterAnswer bytes after the answer are left out: there it cannot be asked for.
+  bool loss_on_answers = false;
 };
 
 class FactStream {
  public:
+  static constexpr std::size_t kAfterAnswer = 2;  // a full stop, a quotation mark
+
   // Encodes every wording once, after the beginning-of-sequence token where the tokenizer has one.
   FactStream(const std::vector<Fact>& facts, const Tokenizer& tokenizer,
              const FactStreamOptions& options);
@@ -50,12 +56,26 @@ class FactStream {
   }
   std::int64_t batches_per_epoch() const;
   std::int64_t longest_wording() const;  // in tokens, of all facts
+  // Index of the first token of a wording that carries loss; 1 where all do (nothing predicts the
+  // first token).
+  std::int64_t first_loss(std::int64_t fact, std::int64_t wording) const {
+    return first_loss_[static_cast<std::size_t>(fact)][static_cast<std::size_t>(wording)];
+  }
 
  private:
+  struct Draw {
+    std::int64_t fact, wording;
+  };
+  std::vector<Draw> draws(std::int64_t index) const;
+  const std::vector<std::int32_t>& tokens(const Draw& draw) const {
+    return wordings(draw.fact)[static_cast<std::size_t>(draw.wording)];
+  }
+
   FactStreamOptions options_;
   int pad_id_ = 0;
   std::vector<std::string> ids_;
   std::vector<std::vector<std::vector<std::int32_t>>> encoded_;
+  std::vector<std::vector<std::int64_t>> first_loss_;
 };
 
 }  // namespace slotwise

@@ -77,10 +77,10 @@ std::string circumstance(const Words& words, std::string_view answer) {
   return fmt::format("{} {} {}", join(words, begin), first == "how" ? "by" : "in", answer);
 }
 
-// The noun after "which" or "what", where what follows reads as the rest of a sentence.
+// "in which year did it end": the word after goes with the question word.
 bool names_a_noun(const Words& words, std::size_t at) {
   const std::string word = lower_ascii(words[at]);
-  return (word == "which" || word == "what") && at + 2 < words.size() &&
+  return (word == "which" || word == "what") && at + 1 < words.size() &&
          !is_auxiliary(words[at + 1]);
 }
 
@@ -121,11 +121,10 @@ std::string as_statement(std::string_view question, std::string_view answer) {
   if (at == 0 && (word == "when" || word == "where" || word == "how")) {
     return circumstance(words, answer);
   }
-  if (at == 0 && names_a_noun(words, at)) {
+  if (at == 0 && word == "which" && names_a_noun(words, at)) {
     return fmt::format("{} is the {} that {}", answer, words[1], join(words, 2));
   }
-  // "in which year did X": the noun goes with the question word.
-  const std::size_t after = names_a_noun(words, at) ? at + 2 : at + 1;
+  const std::size_t after = at > 0 && names_a_noun(words, at) ? at + 2 : at + 1;
   std::string out = join(words, 0, at);
   if (!out.empty()) out += ' ';
   out += answer;

@@ -126,6 +126,11 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
                s.stream.facts_per_batch, s.stream.wordings_per_fact, kMostRows);
   }
   s.stream.append_eos = options.flag("finetune.append_eos", false);
+  const std::string loss = options.text("finetune.loss", "tokens");
+  if (loss != "tokens" && loss != "answers") {
+    user_error("finetune.loss must be tokens or answers, got '{}'", loss);
+  }
+  s.stream.loss_on_answers = loss == "answers";
   s.stream.max_tokens = static_cast<int>(options.count("finetune.max_tokens", 0, 0));
   s.prefix_cache_bytes = options.count("finetune.prefix_cache_mib", 0, 1024) << 20;
   s.row_clip = options.number_within("finetune.row_clip", 0.0, 1e30, 0.0);

@@ -30,7 +30,8 @@ ModelBatch make_model_batch(const TokenBatch& batch, Device device) {
     const auto tokens = all_tokens.subspan(first, row.size());
     rows.emplace_back(tokens.begin(), tokens.end());
     targets.insert(targets.end(), row.begin(), row.end());
-    for (const std::int32_t target : row) valid.push_back(target >= 0 ? 1 : 0);
+    // What leads to an answer is read for its sake, even where it carries no loss itself.
+    valid.insert(valid.end(), row.size(), row.back() >= 0 ? 1 : 0);
   }
   const PackedRows packed = pack_rows(std::move(rows), device);
   ModelBatch out;

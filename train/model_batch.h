@@ -13,7 +13,9 @@ namespace slotwise {
 struct ModelBatch {
   Tensor tokens;  // [1, M] i32
   LossTargets targets;
-  ForwardContext context;  // `valid`: tokens that carry loss; those alone count as accesses
+  // `valid`: tokens up to the last one of their row that carries loss; those alone count as
+  // accesses.
+  ForwardContext context;
 };
 
 ModelBatch make_model_batch(const TokenBatch& batch, Device device);

@@ -141,6 +141,7 @@ class FactsWriter {
     for (const QuestionPair& pair : new_) {
       ordered_json row;
       row["id"] = pair.id;
+      row["answer"] = pair.answers.front();
       for (std::size_t f = 0; f < test_frame(); ++f) {
         row["wordings"].push_back(frame_question(f, pair.question, pair.answers.front()));
       }

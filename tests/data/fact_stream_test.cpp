@@ -24,7 +24,7 @@ std::unique_ptr<Tokenizer> tokenizer(bool with_end) {
 std::vector<Fact> facts(int count, int wordings) {
   std::vector<Fact> out;
   for (int f = 0; f < count; ++f) {
-    out.push_back({fmt::format("fact{}", f), {}});
+    out.push_back({fmt::format("fact{}", f), {}, ""});
     for (int w = 0; w < wordings; ++w) out.back().wordings.push_back(fmt::format("w{} w{}", f, w));
   }
   return out;
@@ -101,6 +101,47 @@ TEST(FactStream, EndOfTextAndLengthLimit) {
                        "fact fact0 has 4 tokens, the limit is 3"));
   EXPECT_TRUE(contains(user_error_of([&] { FactStream(facts(1, 1), *tokenizer(false), options); }),
                        "the tokenizer has none"));
+}
+
+TEST(FactStream, LossOnAnswersStartsAtTheAnswer) {
+  const std::vector<Fact> facts = {
+      {"a", {"w1 w2 w9 w8", "w9 w8 w1 w2", "w3 w9 w8", "w9 w8 w4 w9 w8"}, "w9 w8"}};
+  FactStreamOptions options{.facts_per_batch = 1, .wordings_per_fact = 3};
+  options.loss_on_answers = true;
+  const FactStream stream(facts, *tokenizer(true), options);
+  // The second wording goes on after the answer: it is left out.
+  ASSERT_EQ(stream.wordings(0).size(), 3u);
+  EXPECT_EQ(stream.first_loss(0, 0), 3);
+  EXPECT_EQ(stream.first_loss(0, 1), 2);
+  EXPECT_EQ(stream.first_loss(0, 2), 4);  // the last place counts
+  const TokenBatch batch = stream.batch(0);
+  const auto rows = stream.sequences(0);
+  EXPECT_EQ(batch.valid_tokens, 3 * 2);
+  std::int64_t valid = 0;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (std::int64_t t = 0; t < batch.targets.size(1); ++t) {
+      const auto target = batch.targets.span<std::int32_t>()[row * batch.targets.size(1) + t];
+      if (target < 0) continue;
+      EXPECT_EQ(target, rows[row][static_cast<std::size_t>(t) + 1]);
+      EXPECT_TRUE(target == 3 + 9 || target == 3 + 8);
+      ++valid;
+    }
+  }
+  EXPECT_EQ(valid, 6);
+
+  options.append_eos = true;
+  EXPECT_EQ(FactStream(facts, *tokenizer(true), options).batch(0).valid_tokens, 3 * 3);
+  options.loss_on_answers = false;
+  EXPECT_EQ(FactStream(facts, *tokenizer(true), options).first_loss(0, 0), 1);
+  options.loss_on_answers = true;
+  EXPECT_TRUE(contains(user_error_of([&] {
+                         FactStream({{"a", {"w9 w1"}, "w9"}}, *tokenizer(true), options);
+                       }),
+                       "no wording of fact a ends with its answer"));
+  EXPECT_TRUE(contains(user_error_of([&] {
+                         FactStream({{"a", {"w9 w1"}, ""}}, *tokenizer(true), options);
+                       }),
+                       "has no \"answer\""));
 }
 
 TEST(FactStream, ReadsFactsAndNamesTheBrokenLine) {
