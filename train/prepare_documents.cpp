@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "data/json_lines.h"
+#include "data/questions.h"
 #include "data/token_shard.h"
 #include "train/progress.h"
 
@@ -37,6 +38,47 @@ std::vector<std::string> file_list(const Options& options, const std::string& ke
   }
   for (std::string& file : files) file = in_data_folder(options, file);
   return files;
+}
+
+std::map<std::string, std::string> question_files(const Options& options) {
+  const json& value = options.tree("data.questions");
+  if (value.is_null()) return {};
+  const auto is_text = [](const json& each) { return each.is_string(); };
+  if (!value.is_object() || !std::all_of(value.begin(), value.end(), is_text)) {
+    user_error("[data] questions must be a table of roles and paths, got {}", value.dump());
+  }
+  auto files = value.get<std::map<std::string, std::string>>();
+  for (auto& [role, file] : files) {
+    file = in_data_folder(options, file);
+    read_questions(file);
+  }
+  return files;
+}
+
+void copy_questions(const std::map<std::string, std::string>& files, const fs::path& out,
+                    DatasetManifest& manifest) {
+  for (const auto& [role, path] : files) {
+    const std::string name = "questions_" + role + fs::path(path).extension().string();
+    copy_in(path, out / name);
+    manifest.questions[role] = name;
+  }
+}
+
+void copy_in(const std::string& from, const fs::path& to) {
+  try {
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+  } catch (const fs::filesystem_error& e) {
+    user_error("cannot copy {} to {}: {}", from, to.string(), e.code().message());
+  }
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
+  const std::string name = path.filename().string(), encoder = "encoder.json";
+  const std::size_t at = name.find(encoder);
+  if (at == name.npos) return load_tokenizer(path);
+  std::string merges = name;
+  merges.replace(at, encoder.size(), "vocab.bpe");
+  return load_gpt2(path, path.parent_path() / merges);
 }
 
 void for_each_document(const std::vector<std::string>& files, std::int64_t byte_limit,

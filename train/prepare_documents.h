@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "data/dataset.h"
 #include "data/tokenizer.h"
 #include "train/options.h"
 
@@ -17,6 +19,17 @@ namespace slotwise {
 // is not absolute; empty where the key is absent.
 std::vector<std::string> file_list(const Options& options, const std::string& key);
 std::string in_data_folder(const Options& options, const std::string& path);
+
+// The table data.questions: roles to files, each of which can be read; empty where it is absent.
+std::map<std::string, std::string> question_files(const Options& options);
+// Copies them into the dataset and names them in its manifest.
+void copy_questions(const std::map<std::string, std::string>& files,
+                    const std::filesystem::path& out, DatasetManifest& manifest);
+void copy_in(const std::string& from, const std::filesystem::path& to);
+
+// A tokenizer.json, or GPT-2's own pair of files, told by the name "...encoder.json[.gz]": the
+// other, "...vocab.bpe[.gz]", lies beside it.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
 
 // Visits the field "text" of every row of JSONL files, until `visit` says false or `byte_limit`
 // bytes (0: no limit) have been read.

@@ -22,6 +22,7 @@ using nlohmann::ordered_json;
 struct FactsOptions {
   std::vector<std::string> text, heldout;
   std::string old_questions, new_questions, tokenizer;
+  std::map<std::string, std::string> more_questions;
   std::int64_t text_bytes = 0, heldout_bytes = 0, vocabulary_size = 0;
   std::int64_t old_pairs = 0, fully_framed_pairs = 0, new_pairs = 0;
   double question_weight = 0, text_weight = 0;
@@ -34,7 +35,9 @@ FactsOptions read_facts_options(const Options& options) {
   o.heldout = file_list(options, "heldout_text");
   o.old_questions = in_data_folder(options, options.text("data.old_questions", ""));
   o.new_questions = in_data_folder(options, options.text("data.new_questions", ""));
+  o.more_questions = question_files(options);
   o.tokenizer = options.text("data.tokenizer", "bpe");
+  if (o.tokenizer != "bpe") o.tokenizer = in_data_folder(options, o.tokenizer);
   o.text_bytes = options.count("data.text_bytes", 0, 0);
   o.heldout_bytes = options.count("data.heldout_bytes", 0, 0);
   o.vocabulary_size = options.count("data.vocabulary_size", 1, 4096);
@@ -58,6 +61,12 @@ FactsOptions read_facts_options(const Options& options) {
           key, key);
     }
   };
+  for (const char* role : {"old", "old_seen", "new"}) {
+    if (o.more_questions.contains(role)) {
+      user_error("[data.questions] {} is a set that kind = \"facts\" makes; take another name",
+                 role);
+    }
+  }
   require(!o.text.empty(), "text");
   require(!o.heldout.empty(), "heldout_text");
   require(!o.old_questions.empty(), "old_questions");
@@ -88,7 +97,7 @@ class FactsWriter {
 
   void write() {
     tokenizer_ =
-        options_.tokenizer == "bpe" ? trained_tokenizer() : load_tokenizer(options_.tokenizer);
+        options_.tokenizer == "bpe" ? trained_tokenizer() : open_tokenizer(options_.tokenizer);
     create_folder(out_);
     fs::remove(out_ / "dataset.json");  // while files are being replaced the folder is no dataset
     tokenizer_->save(out_ / "tokenizer.json");
@@ -102,7 +111,9 @@ class FactsWriter {
     write_prompts("questions_old.jsonl", {old_.begin(), end_of_old}, test_frame());
     write_prompts("questions_old_seen.jsonl", {old_.begin(), end_of_old}, 0);
     write_prompts("questions_new.jsonl", new_, test_frame());
-    write_manifest(manifest(), out_);
+    DatasetManifest m = manifest();
+    copy_questions(options_.more_questions, out_, m);
+    write_manifest(m, out_);
   }
 
  private:

@@ -31,7 +31,8 @@ void prepare_text(const Options& options, std::uint64_t seed, const std::filesys
 // kind = "facts": pretraining text and question pairs, and other pairs as the facts to teach. Keys:
 // text, heldout_text (lists of JSONL files), old_questions, new_questions (question files),
 // text_bytes, heldout_bytes (0: all), old_pairs, fully_framed_pairs, new_pairs, question_weight,
-// text_weight, tokenizer, vocabulary_size, and the bounds of data/question_pairs.h.
+// text_weight, tokenizer, vocabulary_size, questions (further roles to files), and the bounds of
+// data/question_pairs.h.
 void prepare_facts(const Options& options, std::uint64_t seed, const std::filesystem::path& out,
                    bool quiet);
 
