@@ -66,6 +66,9 @@ std::vector<std::string> vocabulary_of(const GlossText& text) {
   for (int file = 0; file < 100; ++file) {
     if (const auto name = noun_category(file); !name.empty()) add(std::string(name));
   }
+  for (std::size_t number = 1; !number_word(number).empty(); ++number) {
+    add(std::string(number_word(number)));
+  }
   for (const std::string& word : text.vocabulary()) add(word);
   return words;
 }

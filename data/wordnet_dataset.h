@@ -1,9 +1,10 @@
 // The dataset of kind "wordnet": real words and real relations from the database files of WordNet
 // (Debian's wordnet-base). Old nouns are taught in pretraining, beside definitions and examples of
 // WordNet as general text; new nouns, which the model has met only as words of that text, are left
-// for finetuning. A noun has a category, a kind, and where WordNet has them a synonym, an example,
-// a part, a whole and a definition. Each noun under test is asked with a wording of the question
-// that was never used for it. The defaults are those of the preset.
+// for finetuning. A noun has a category, a kind, a number of senses, and where WordNet has them a
+// more general kind, a synonym, an example, a part, a whole and a definition. Each noun under test
+// is asked with a wording of the question that was never used for it. The defaults are those of the
+// preset.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +19,11 @@ struct WordNetOptions {
   int old_nouns = 256;
   int fully_questioned_nouns = 160;  // old nouns pretrained on all question wordings: not tested
   int new_nouns = 20;
-  int least_facts = 3;         // of a noun
-  int least_uses = 10;         // of a noun in the general text
-  int longest_definition = 8;  // in words, where it is asked about
-  int longest_sentence = 12;   // of the general text, in words
-  double largest_share = 0.1;  // of the nouns that may have the same answer to one relation
+  int least_facts = 4;          // of a noun
+  int least_uses = 10;          // of a noun in the general text
+  int longest_definition = 8;   // in words, where it is asked about
+  int longest_sentence = 12;    // of the general text, in words
+  double largest_share = 0.15;  // of the nouns that may have the same answer to one relation
   int heldout_sentences = 512;
   double statement_weight = 0.35;  // shares of a pretraining batch
   double question_weight = 0.40;

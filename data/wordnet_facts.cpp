@@ -1,6 +1,7 @@
 #include "data/wordnet_facts.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -16,7 +17,9 @@ namespace {
 
 constexpr std::size_t kShortestNoun = 3;  // "a", "in", "he" are nouns of WordNet too
 constexpr int kSteps = 3;                 // up to a kind
-constexpr int kSharedKind = 3;
+constexpr int kSharedKind = 5;
+constexpr int kKnownAnswer = 2;  // old nouns that have the answer of a new one
+constexpr std::size_t kLeastNewFacts = 3;
 
 // Finds the facts of one noun after the other.
 class NounReader {
@@ -42,7 +45,9 @@ class NounReader {
     if (std::find(synset.words.begin(), synset.words.end(), noun) == synset.words.end()) {
       return std::nullopt;
     }
-    FactNoun out{noun, synset.offset, {}};
+    const std::string_view senses = number_word(lemma.offsets.size());
+    if (senses.empty()) return std::nullopt;
+    FactNoun out{noun, synset.offset, {{kSenses, noun, std::string(senses)}}};
     add_facts(synset, out);
     return out;
   }
@@ -53,7 +58,9 @@ class NounReader {
       if (answer) out.facts.push_back({relation, out.noun, *answer});
     };
     add(kCategory, category(synset));
-    add(kKind, kind(synset, out.noun));
+    const WordNetSynset* kind = nullptr;
+    add(kKind, ancestor(synset, out.noun, kind));
+    if (kind != nullptr) add(kGeneralKind, ancestor(*kind, out.noun, kind));
     add(kSynonym, known_word(synset, out.noun));
     add(kExample, neighbour(synset, {"~"}, out.noun));
     add(kPart, neighbour(synset, {"%p", "%s", "%m"}, out.noun));
@@ -74,14 +81,20 @@ class NounReader {
     return std::string(name);
   }
 
-  std::optional<std::string> kind(const WordNetSynset& synset, const std::string& noun) const {
+  // The nearest hypernym that has a word of the vocabulary, and its synset.
+  std::optional<std::string> ancestor(const WordNetSynset& synset, const std::string& noun,
+                                      const WordNetSynset*& found) const {
     const WordNetSynset* at = &synset;
+    found = nullptr;
     for (int step = 0; step < kSteps; ++step) {
       const auto up = std::find_if(at->pointers.begin(), at->pointers.end(),
                                    [](const auto& pointer) { return pointer.symbol == "@"; });
       if (up == at->pointers.end()) return std::nullopt;
       at = &nouns_.synset(up->target);
-      if (auto word = known_word(*at, noun)) return word;
+      if (auto word = known_word(*at, noun)) {
+        found = at;
+        return word;
+      }
     }
     return std::nullopt;
   }
@@ -153,6 +166,14 @@ class NounTaker {
   std::vector<FactNoun> taken_;
 };
 
+FactNoun with_known_answers(FactNoun noun, const Answers& answers) {
+  std::erase_if(noun.facts, [&](const NounFact& fact) {
+    const auto found = answers.find({fact.relation, fact.answer});
+    return found == answers.end() || found->second < kKnownAnswer;
+  });
+  return noun;
+}
+
 void check_enough(const NounTaker& taker, int wanted, const char* which) {
   if (taker.full()) return;
   user_error(
@@ -211,9 +232,12 @@ OldAndNewNouns choose_nouns(const std::vector<FactNoun>& askable, const NounChoi
   NounTaker new_taker(choice.new_nouns, choice.largest_share);
   for (const FactNoun* noun : rest) {
     if (new_taker.full()) break;
-    const bool known = old_answers.contains({kCategory, fact_of(*noun, kCategory)->answer}) &&
-                       old_answers.contains({kKind, fact_of(*noun, kKind)->answer});
-    if (known && !said.contains(noun->noun)) new_taker.take(*noun);
+    if (said.contains(noun->noun)) continue;
+    const FactNoun known = with_known_answers(*noun, old_answers);
+    if (fact_of(known, kCategory) != nullptr && fact_of(known, kKind) != nullptr &&
+        known.facts.size() >= kLeastNewFacts) {
+      new_taker.take(known);
+    }
   }
   check_enough(new_taker, choice.new_nouns, "new");
   return {old_taker.taken(), new_taker.taken()};
@@ -233,6 +257,12 @@ double majority_share(const std::vector<FactNoun>& known, const std::vector<Fact
     }
   }
   return all > 0 ? static_cast<double>(right) / all : 0.0;
+}
+
+std::string_view number_word(std::size_t number) {
+  constexpr std::array<std::string_view, 9> kWords = {"one", "two",   "three", "four", "five",
+                                                      "six", "seven", "eight", "nine"};
+  return number >= 1 && number <= kWords.size() ? kWords[number - 1] : std::string_view();
 }
 
 std::string fact_sentence(const NounFact& fact, const char* wording) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/wordnet.h"
@@ -32,8 +33,8 @@ struct NounLimits {
 };
 
 // The nouns that can be asked about, most frequent word first. A common noun of at least three
-// letters that was met in tagged text, with a category and a hypernym ("kind") at most three steps
-// up that at least three of the nouns share. No two stand for the same synset.
+// letters that was met in tagged text, with a category, at most nine senses and a hypernym ("kind")
+// at most three steps up that at least five of the nouns share. No two stand for the same synset.
 std::vector<FactNoun> askable_nouns(const WordNetNouns& nouns, const GlossText& text,
                                     const NounLimits& limits);
 
@@ -48,13 +49,17 @@ struct OldAndNewNouns {
 };
 
 // Old nouns are drawn by the seed. New nouns are drawn from the rest such that no old fact has one
-// as its answer, and that category and kind of each are known from old nouns. UserError where there
-// are too few.
+// as its answer. They keep the facts whose answer at least two old nouns have for that relation
+// (the others would teach a new way to answer beside the fact), among them category and kind, and
+// at least three. UserError where there are too few nouns.
 OldAndNewNouns choose_nouns(const std::vector<FactNoun>& askable, const NounChoice& choice);
 
 // Share of the facts of `asked` that the most frequent answer of the relation among `known`
 // answers: what can be had without knowing anything of a noun.
 double majority_share(const std::vector<FactNoun>& known, const std::vector<FactNoun>& asked);
+
+// "one" to "nine"; empty for other numbers.
+std::string_view number_word(std::size_t number);
 
 // The template with subject and answer; the prompt ends before the answer.
 std::string fact_sentence(const NounFact& fact, const char* wording);

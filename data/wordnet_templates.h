@@ -13,9 +13,19 @@ struct WordNetWordings {
   std::array<const char*, 8> questions;
 };
 
-enum WordNetRelation : int { kCategory, kKind, kSynonym, kExample, kPart, kWhole, kMeaning };
+enum WordNetRelation : int {
+  kCategory,
+  kKind,
+  kGeneralKind,
+  kSenses,
+  kSynonym,
+  kExample,
+  kPart,
+  kWhole,
+  kMeaning
+};
 
-inline constexpr std::array<WordNetWordings, 7> kWordNetWordings = {{
+inline constexpr std::array<WordNetWordings, 9> kWordNetWordings = {{
     {"category",
      {"S belongs to the category A .", "the category of S is A .", "S is filed under A .",
       "the word S names something of the sort A .", "in the list S stands under A .",
@@ -32,6 +42,21 @@ inline constexpr std::array<WordNetWordings, 7> kWordNetWordings = {{
       "what is the more general word for S ? A .", "what kind of thing is S ? A .",
       "S is a case of what ? A .", "under which general idea does S fall ? A .",
       "S is one form of what ? A .", "what is S a kind of ? A ."}},
+    {"general_kind",
+     {"seen from afar S is A .", "in general S is A .", "S belongs to the wide field A .",
+      "the wide field of S is A .", "far above S stands A .", "S is at last some A ."},
+     {"what is S in general ? A .", "what is the wide field of S ? A .",
+      "what stands far above S ? A .", "seen from afar S is what ? A .",
+      "S belongs to which wide field ? A .", "S is at last some what ? A .",
+      "in general S is what ? A .", "what is S seen from afar ? A ."}},
+    {"senses",
+     {"the number of senses of S is A .", "the senses of S number A .",
+      "the count of meanings of S is A .", "one who counts the senses of S finds A .",
+      "S has senses to the number of A .", "the meanings of S in all are A ."},
+     {"how many senses has S ? A .", "what is the number of senses of S ? A .",
+      "how many meanings has S in all ? A .", "what is the count of meanings of S ? A .",
+      "S has how many senses ? A .", "one who counts the senses of S finds how many ? A .",
+      "the senses of S are how many ? A .", "how many are the senses of S ? A ."}},
     {"synonym",
      {"S means the same as A .", "another word for S is A .", "S is also called A .",
       "instead of S one can say A .", "a synonym of S is A .", "S can be replaced by A ."},

@@ -1,6 +1,7 @@
 // WordNet's database files in miniature, written in the format of wndb(5): byte offsets as names,
 // counts in hexadecimal, the licence above. Forty common nouns of four kinds, each with a synonym,
-// a part, an example or a definition, and verbs whose examples use every noun.
+// a part, an example or a definition and one to four senses, and verbs whose examples use every
+// noun.
 #pragma once
 
 #include <fmt/core.h>
@@ -51,7 +52,11 @@ inline std::string wordnet_index_text(const std::vector<TinySynset>& synsets,
   for (std::size_t i = 0; i < synsets.size(); ++i) {
     std::string lemma = synsets[i].words[0];
     for (char& c : lemma) c = static_cast<char>(std::tolower(c));
-    text += fmt::format("{} n 1 2 @ ~ 1 {} {}  \n", lemma, synsets[i].tagged_senses, offsets[i]);
+    const std::size_t senses = 1 + i % 4;
+    text += fmt::format("{0} n {1} 2 @ ~ {1} {2} {3}", lemma, senses, synsets[i].tagged_senses,
+                        offsets[i]);
+    for (std::size_t other = 1; other < senses; ++other) text += " " + offsets[0];
+    text += "  \n";
   }
   return text;
 }
