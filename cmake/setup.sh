@@ -1,5 +1,5 @@
 # Sourced by train/reproduce.sh and tests/run.sh: installs what is missing, configures, builds.
-#   slotwise_install_packages
+#   slotwise_install_packages [MORE_PACKAGES...]
 #   slotwise_build BUILD_DIR CMAKE_ARGS... -- TARGETS...
 # Only packages of the distribution are installed; nothing else is downloaded.
 
@@ -12,11 +12,11 @@ slotwise_packages() {
 slotwise_install_packages() {
   if ! command -v apt-get >/dev/null 2>&1; then
     echo "This system has no apt-get. If the build stops at a missing library, install the equivalents of:"
-    echo "  $(slotwise_packages)"
+    echo "  $(slotwise_packages) $*"
     return 0
   fi
   local missing=() package
-  for package in $(slotwise_packages); do
+  for package in $(slotwise_packages) "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
       missing+=("$package")
   done

@@ -42,11 +42,13 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<Parameter>& paramete
   for (const Parameter& parameter : parameters) {
     if (!parameter.variable.requires_grad()) continue;
     const bool values = parameter.kind == ParameterKind::values;
-    const bool decays =
-        parameter.kind == ParameterKind::matrix || parameter.kind == ParameterKind::embedding;
+    const bool embeds = parameter.kind == ParameterKind::embedding;
+    const bool decays = embeds || parameter.kind == ParameterKind::matrix;
     chosen.push_back({.name = parameter.name,
                       .variable = parameter.variable,
-                      .rate_scale = values ? settings.value_rate_scale : 1.0,
+                      .rate_scale = values   ? settings.value_rate_scale
+                                    : embeds ? settings.embedding_rate_scale
+                                             : 1.0,
                       .weight_decay = decays ? settings.weight_decay : 0.0,
                       .clip_group = values ? 1 : 0});
   }

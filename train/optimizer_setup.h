@@ -18,6 +18,7 @@ struct OptimizerSettings {
   double weight_decay = 0.0;  // matrices and embeddings; never gains, biases or memory values
   double clip = 1.0;          // 0: none; memory values are a group of their own
   double value_rate_scale = 1.0;
+  double embedding_rate_scale = 1.0;
 };
 
 // Keys optimizer, beta1, beta2, epsilon, momentum, weight_decay, clip of a section.

@@ -8,7 +8,12 @@
 #include "data/biographies.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
+<<<<<<< HEAD
 #include "train/prepare_documents.h"
+=======
+#include "data/wordnet.h"
+#include "data/wordnet_dataset.h"
+>>>>>>> wordnet
 #include "train/run_lock.h"
 
 namespace slotwise {
@@ -37,6 +42,29 @@ BiographyOptions biography_options(const Options& options, std::uint64_t seed) {
   return b;
 }
 
+WordNetOptions wordnet_options(const Options& options, std::uint64_t seed) {
+  WordNetOptions w;
+  w.seed = seed;
+  w.wordnet = options.text("data.wordnet", w.wordnet.string());
+  const auto size = [&](const char* key, int otherwise) {
+    return static_cast<int>(options.count(std::string("data.") + key, 0, otherwise));
+  };
+  w.vocabulary = size("vocabulary", w.vocabulary);
+  w.old_nouns = size("old_nouns", w.old_nouns);
+  w.fully_questioned_nouns = size("fully_questioned_nouns", w.old_nouns * 5 / 8);
+  w.new_nouns = size("new_nouns", w.new_nouns);
+  w.least_facts = size("least_facts", w.least_facts);
+  w.least_uses = size("least_uses", w.least_uses);
+  w.longest_definition = size("longest_definition", w.longest_definition);
+  w.longest_sentence = size("longest_sentence", w.longest_sentence);
+  w.heldout_sentences = size("heldout_sentences", w.heldout_sentences);
+  w.largest_share = options.number("data.largest_share", w.largest_share);
+  w.statement_weight = options.number("data.statement_weight", w.statement_weight);
+  w.question_weight = options.number("data.question_weight", w.question_weight);
+  w.text_weight = options.number("data.text_weight", w.text_weight);
+  return w;
+}
+
 // What a dataset was made with: the head of prepare.json.
 json request_json(const PrepareRequest& request) {
   const json tree = json::parse(request.options.json_text());
@@ -56,6 +84,10 @@ json input_digests(const PrepareRequest& request) {
   };
   const json tree = json::parse(request.options.json_text());
   for (const json& value : tree.value("data", json::object()).flatten()) add(value);
+  if (request.options.text("data.kind", "") == "wordnet") {
+    const fs::path folder = wordnet_options(request.options, request.seed).wordnet;
+    for (const fs::path& path : wordnet_files(folder)) add(path.string());
+  }
   return out;
 }
 
@@ -173,12 +205,20 @@ void prepare(const PrepareRequest& request) {
     const BiographyOptions options = biography_options(request.options, request.seed);
     request.options.refuse_unread("data");
     write_biographies(options, request.out);
+  } else if (kind == "wordnet") {
+    const WordNetOptions options = wordnet_options(request.options, request.seed);
+    request.options.refuse_unread("data");
+    write_wordnet(options, request.out);
   } else if (kind == "text") {
     prepare_text(request.options, request.seed, request.out, request.quiet);
   } else if (kind == "facts") {
     prepare_facts(request.options, request.seed, request.out, request.quiet);
   } else {
+<<<<<<< HEAD
     user_error("[data] kind must be biographies, facts or text, got '{}'", kind);
+=======
+    user_error("[data] kind must be biographies, wordnet or text, got '{}'", kind);
+>>>>>>> wordnet
   }
   json made = request_json(request);
   made["files"] = file_digests(request.out);

@@ -42,15 +42,17 @@ Settings read_settings(const Options& options) {
   s.checkpoint_every = options.count("pretrain.checkpoint_every", 0, 0);
   s.activation_checkpointing = options.flag("pretrain.activation_checkpointing", false);
   s.learning_rate = options.number("pretrain.learning_rate");
-  const double value_rate = options.number("pretrain.value_learning_rate", s.learning_rate);
-  if (!(s.learning_rate > 0) || value_rate < 0) {
-    user_error(
-        "[pretrain] learning_rate must be above 0 and value_learning_rate at least 0, got {} and "
-        "{}",
-        s.learning_rate, value_rate);
+  if (!(s.learning_rate > 0)) {
+    user_error("[pretrain] learning_rate must be above 0, got {}", s.learning_rate);
   }
+  const auto rate_scale = [&](const char* key) {
+    const double rate = options.number(key, s.learning_rate);
+    if (rate < 0) user_error("{} must be at least 0, got {}", key, rate);
+    return rate / s.learning_rate;
+  };
   s.optimizer = read_optimizer_settings(options, "pretrain");
-  s.optimizer.value_rate_scale = value_rate / s.learning_rate;
+  s.optimizer.value_rate_scale = rate_scale("pretrain.value_learning_rate");
+  s.optimizer.embedding_rate_scale = rate_scale("pretrain.embedding_learning_rate");
   s.schedule = read_schedule(options, "pretrain", s.steps);
   options.refuse_unread("pretrain");
   if (s.batch > MixtureLoader::kMaxRows) {

@@ -3,6 +3,7 @@
 # paths of the pictures come last. Stopped with Ctrl-C, the same command goes on.
 #   train/reproduce.sh                    the biographies, two seeds; results in out/reproduce
 #   train/reproduce.sh --preset smoke     under a minute, to see that all works; results in out/smoke
+#   train/reproduce.sh --preset wordnet   facts about real nouns, from the package wordnet-base; results in out/wordnet
 #   train/reproduce.sh --preset facts --data FOLDER   real questions; FOLDER holds the files that the preset names
 #   train/reproduce.sh --seeds 0,1,2      more seeds; finished runs are kept
 #   train/reproduce.sh --jobs 4           runs at a time (default: the number of cores)
@@ -13,7 +14,7 @@ slotwise_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$slotwise_root"
 . cmake/setup.sh
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$slotwise_root/train/reproduce.sh"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$slotwise_root/train/reproduce.sh"; }
 preset=biographies
 arguments=()
 while [ $# -gt 0 ]; do
@@ -34,7 +35,9 @@ fi
 out=out/$preset
 [ "$preset" = biographies ] && out=out/reproduce
 
-slotwise_install_packages
+packages=()
+[ "$preset" = wordnet ] && packages=(wordnet-base)
+slotwise_install_packages "${packages[@]}"
 slotwise_build build/release -DCMAKE_BUILD_TYPE=Release -- \
   slotwise-prepare slotwise-pretrain slotwise-background slotwise-finetune slotwise-pareto \
   slotwise-evaluate slotwise-generate slotwise-inspect

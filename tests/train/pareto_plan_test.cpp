@@ -23,7 +23,7 @@ const json kFull = {
     {"name", "full"}, {"method", "full"}, {"settings", {{{"learning_rate", 1e-4}}}}};
 
 TEST(ParetoPlan, EveryPresetHasTheSixMethodsWithEqualNumbersOfSettings) {
-  for (const char* preset : {"biographies", "smoke"}) {
+  for (const char* preset : {"biographies", "smoke", "wordnet"}) {
     const ParetoPlan plan = read_pareto_plan(Options::from_preset(preset), {});
     EXPECT_EQ(plan.name, preset);
     std::vector<std::string> names;

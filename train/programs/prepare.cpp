@@ -10,9 +10,9 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Makes a dataset folder: tokenizer, token shards, facts and questions. What is made is said "
       "by the [data]\n"
-      "section of the settings: kind = \"biographies\" (an invented world) or kind = \"text\" "
-      "(JSONL files of texts\n"
-      "and of questions)."};
+      "section of the settings: kind = \"biographies\" (an invented world), kind = \"wordnet\" "
+      "(nouns of WordNet,\n"
+      "from the package wordnet-base) or kind = \"text\" (JSONL files of texts and of questions)."};
   slotwise::SettingsArguments settings;
   slotwise::PrepareRequest request;
   app.add_option("--out", request.out, "dataset folder to make")->required()->type_name("FOLDER");
@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
       app,
       "  slotwise-prepare --preset biographies --seed 0 --out out/data\n"
       "  slotwise-prepare --config text.toml --out out/data       # [data] kind = \"text\"\n"
+      "  slotwise-prepare --preset wordnet --set data.wordnet=/usr/share/wordnet --out out/wn\n"
       "  slotwise-prepare --preset biographies --set data.old_people=64 --out out/small");
   return slotwise::run_program("slotwise-prepare", app, argc, argv, [&] {
     request.options = settings.load();
