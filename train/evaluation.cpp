@@ -65,8 +65,7 @@ void Evaluator::add_questions(const std::string& role, const std::vector<Questio
   for (const Question& question : questions) {
     std::vector<std::int32_t> prompt;
     if (tokenizer_.special().bos) prompt.push_back(*tokenizer_.special().bos);
-    const auto tokens = tokenizer_.encode(
-        question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:");
+    const auto tokens = tokenizer_.encode(prompt_text(question));
     prompt.insert(prompt.end(), tokens.begin(), tokens.end());
     if (prompt.empty()) user_error("question {} of '{}' is empty", question.id, role);
     set.prompts.push_back(std::move(prompt));
