@@ -52,10 +52,11 @@ struct ClearCounts {
 };
 SLOTWISE_OP(clear_counts, ClearCounts)
 
-// df[s] += 1 for each of the listed slots (they are distinct).
+// df[s] += weight for each of the listed slots (they are distinct).
 struct AddDocument {
   Tensor df;
   Tensor slots;
+  std::int32_t weight = 1;
 };
 SLOTWISE_OP(add_document, AddDocument)
 

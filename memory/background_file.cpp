@@ -1,5 +1,8 @@
-// background.safetensors: df int32 [N] (P.df where there are several tables), the rest in its
-// metadata.
+// background.safetensors, or background.NAME.safetensors: df int32 [N] (P.df where there are
+// several tables), the rest in its metadata.
+#include <algorithm>
+#include <cctype>
+
 #include "core/safetensors.h"
 #include "core/sha256.h"
 #include "memory/background_usage.h"
@@ -60,7 +63,33 @@ std::int64_t changed_rows(const BackgroundUsage& background, const MemoryModel& 
   return changed;
 }
 
+constexpr std::string_view kStem = "background", kEnding = ".safetensors";
+
 }  // namespace
+
+std::filesystem::path background_path(const std::filesystem::path& checkpoint,
+                                      const std::string& name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+  if (!plain) {
+    user_error("the name of a background has letters, digits, '_' and '-' only, got '{}'", name);
+  }
+  return checkpoint / fmt::format("{}{}{}{}", kStem, name.empty() ? "" : ".", name, kEnding);
+}
+
+bool is_background_file(const std::string& file_name) {
+  return file_name.starts_with(fmt::format("{}.", kStem)) && file_name.ends_with(kEnding);
+}
+
+std::vector<std::filesystem::path> background_files(const std::filesystem::path& checkpoint) {
+  std::vector<std::filesystem::path> out;
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoint)) {
+    if (is_background_file(entry.path().filename().string())) out.push_back(entry.path());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
 
 void save_background(const BackgroundUsage& background, const std::filesystem::path& path) {
   const std::size_t count = background.tables.size();

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "memory/access_counter.h"
 #include "memory/memory_model.h"
@@ -39,6 +41,13 @@ class BackgroundCollector {
   std::vector<AccessCounter> counters_;
   std::vector<TableBackground> tables_;
 };
+
+// background.safetensors, or background.NAME.safetensors: a checkpoint may hold several. UserError
+// for a name with other characters than letters, digits, '_' and '-'.
+std::filesystem::path background_path(const std::filesystem::path& checkpoint,
+                                      const std::string& name);
+bool is_background_file(const std::string& file_name);
+std::vector<std::filesystem::path> background_files(const std::filesystem::path& checkpoint);
 
 void save_background(const BackgroundUsage& background, const std::filesystem::path& path);
 BackgroundUsage load_background(const std::filesystem::path& path);

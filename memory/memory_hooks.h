@@ -13,6 +13,10 @@ struct Access {
   Tensor slots;    // [M, H * k] i32
   Tensor weights;  // [M, H * k]
   Tensor valid;    // [M] u8 or undefined
+  // Where each sequence begins, and M at the end: [B + 1] i32; undefined: every sequence has
+  // `length` tokens.
+  Tensor offsets;
+  std::int64_t length = 0;
 };
 
 struct MemoryHooks {

@@ -46,7 +46,8 @@ MemoryLayer::Inputs MemoryLayer::inputs(const Variable& x, const ForwardContext&
 Variable MemoryLayer::memory(const Inputs& inputs, const ForwardContext& context) const {
   const TraceRange range("memory");
   if (hooks_->on_access && !recomputing()) {
-    hooks_->on_access({table_.index, inputs.slots, inputs.weights.value(), context.valid});
+    hooks_->on_access({table_.index, inputs.slots, inputs.weights.value(), context.valid,
+                       context.mask.offsets, context.length});
   }
   KeepBag keep;
   if (hooks_->keep) {

@@ -1,10 +1,11 @@
 #include "memory/slot_selector.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/random.h"
 #include "kernels/slot_statistics.h"
+#include "memory/ranked_table.h"
+#include "memory/sequence_ranks.h"
 
 namespace slotwise {
 namespace {
@@ -16,42 +17,64 @@ Tensor top(const Tensor& touched, const Tensor& scores, std::int64_t count) {
   return selected;
 }
 
-// c * idf, with idf = 1 where there is no background.
-Tensor count_scores(const AccessCounter& counter, const Tensor& touched, const Tensor& df,
-                    const Tensor& idf) {
-  Tensor scores = Tensor::empty(touched.shape(), DType::f32, touched.device(), "slot scores");
-  kernels::score_slots(
-      {.scores = scores, .touched = touched, .counts = counter.counts(), .df = df, .idf = idf});
-  return scores;
-}
-
-class TfIdfSelector final : public SlotSelector {
+class BackgroundSelector final : public SlotSelector {
  public:
-  TfIdfSelector(const std::vector<TableBackground>& background, Device device) {
-    for (const TableBackground& table : background) {
-      df_.push_back(table.df.to(device, "background"));
-      idf_.push_back(
-          Tensor::from(idf_table(table.batches), {table.batches + 1}, device, "background"));
-    }
+  BackgroundSelector(const std::vector<TableBackground>& background, const RankingOptions& options,
+                     Device device)
+      : options_(options), sequences_(background.size()) {
+    for (const TableBackground& table : background) tables_.emplace_back(table, options, device);
+  }
+
+  void observe(const Access& access) override {
+    if (options_.per_sequence) sequences_[static_cast<std::size_t>(access.table)].add(access);
   }
 
   Tensor select(int table, const AccessCounter& counter, std::int64_t count,
-                std::int64_t) const override {
+                std::int64_t) override {
     const auto t = static_cast<std::size_t>(table);
     const Tensor touched = counter.touched();
-    return top(touched, count_scores(counter, touched, df_[t], idf_[t]), count);
+    const Tensor scores = tables_[t].scores(counter, touched);
+    const Tensor selected = options_.per_sequence
+                                ? sequences_[t].take(tables_[t], touched, scores, count)
+                                : top(touched, scores, count);
+    if (options_.written_weight > 0) tables_[t].add_batches(selected, options_.written_weight);
+    return selected;
+  }
+
+  std::vector<NamedTensor> state() const override {
+    std::vector<NamedTensor> out;
+    if (options_.written_weight == 0) return out;
+    for (std::size_t t = 0; t < tables_.size(); ++t) {
+      out.push_back({df_name(t), tables_[t].df()});
+      out.push_back({batches_name(t), Tensor::from<std::int64_t>({tables_[t].batches()}, {1})});
+    }
+    return out;
+  }
+
+  void load_state(const TensorFile& file) override {
+    if (options_.written_weight == 0) return;
+    for (std::size_t t = 0; t < tables_.size(); ++t) {
+      tables_[t].restore(file.require(df_name(t)),
+                         file.require(batches_name(t)).to_vector<std::int64_t>().at(0));
+    }
   }
 
  private:
-  std::vector<Tensor> df_, idf_;
+  static std::string df_name(std::size_t table) { return fmt::format("background.{}.df", table); }
+  static std::string batches_name(std::size_t table) {
+    return fmt::format("background.{}.batches", table);
+  }
+
+  RankingOptions options_;
+  std::vector<RankedTable> tables_;
+  std::vector<SequenceRanks> sequences_;
 };
 
 class TfSelector final : public SlotSelector {
  public:
-  Tensor select(int, const AccessCounter& counter, std::int64_t count,
-                std::int64_t) const override {
+  Tensor select(int, const AccessCounter& counter, std::int64_t count, std::int64_t) override {
     const Tensor touched = counter.touched();
-    return top(touched, count_scores(counter, touched, {}, {}), count);
+    return top(touched, count_scores(counter, touched), count);
   }
 };
 
@@ -61,7 +84,7 @@ class RandomSelector final : public SlotSelector {
 
   // A slot's score depends on seed, step and slot alone, so neither order nor device matters.
   Tensor select(int table, const AccessCounter& counter, std::int64_t count,
-                std::int64_t step) const override {
+                std::int64_t step) override {
     const Tensor touched = counter.touched();
     const Random random(seed_, fmt::format("random slots/{}/{}", table, step));
     std::vector<float> scores;
@@ -78,26 +101,25 @@ class RandomSelector final : public SlotSelector {
 
 class AllSelector final : public SlotSelector {
  public:
-  Tensor select(int, const AccessCounter& counter, std::int64_t, std::int64_t) const override {
+  Tensor select(int, const AccessCounter& counter, std::int64_t, std::int64_t) override {
     const Tensor touched = counter.touched();
-    return top(touched, count_scores(counter, touched, {}, {}), touched.size(0));
+    return top(touched, count_scores(counter, touched), touched.size(0));
   }
 };
 
 }  // namespace
 
-std::vector<float> idf_table(std::int64_t batches) {
-  std::vector<float> table;
-  for (std::int64_t df = 0; df <= batches; ++df) {
-    table.push_back(static_cast<float>(
-        std::log(static_cast<double>(batches + 1) / static_cast<double>(df + 1))));
-  }
-  return table;
+std::unique_ptr<SlotSelector> background_selector(const std::vector<TableBackground>& background,
+                                                  const RankingOptions& options, Device device) {
+  SLOTWISE_CHECK(options.written_weight >= 0 && options.power > 0,
+                 "[slot_selector] expected a weight of at least 0 and a power above 0, got {} "
+                 "and {}",
+                 options.written_weight, options.power);
+  return std::make_unique<BackgroundSelector>(background, options, device);
 }
-
 std::unique_ptr<SlotSelector> tf_idf_selector(const std::vector<TableBackground>& background,
                                               Device device) {
-  return std::make_unique<TfIdfSelector>(background, device);
+  return background_selector(background, {}, device);
 }
 std::unique_ptr<SlotSelector> tf_selector() {
   return std::make_unique<TfSelector>();

@@ -6,7 +6,7 @@
 
 namespace slotwise {
 
-SparseStep::SparseStep(MemoryModel& model, std::shared_ptr<const SlotSelector> selector,
+SparseStep::SparseStep(MemoryModel& model, std::shared_ptr<SlotSelector> selector,
                        std::int64_t rows_per_table)
     : model_(model),
       selector_(std::move(selector)),
@@ -39,6 +39,7 @@ void SparseStep::set_active(bool active) {
   }
   hooks.on_access = [this](const Access& access) {
     counters_[static_cast<std::size_t>(access.table)].add(access.slots, access.valid);
+    selector_->observe(access);
   };
   hooks.keep = [this](int table, const KeptBag& bag) {
     kept_[static_cast<std::size_t>(table)].push_back(bag);

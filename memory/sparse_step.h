@@ -14,7 +14,7 @@ namespace slotwise {
 class SparseStep {
  public:
   // Hooks itself into the model's memory layers for as long as it lives.
-  SparseStep(MemoryModel& model, std::shared_ptr<const SlotSelector> selector,
+  SparseStep(MemoryModel& model, std::shared_ptr<SlotSelector> selector,
              std::int64_t rows_per_table);
   ~SparseStep();
   SparseStep(const SparseStep&) = delete;
@@ -35,7 +35,7 @@ class SparseStep {
   RowGradient reduce(int table, const Tensor& rows);
 
   MemoryModel& model_;
-  std::shared_ptr<const SlotSelector> selector_;
+  std::shared_ptr<SlotSelector> selector_;
   std::int64_t rows_per_table_;
   std::vector<AccessCounter> counters_;
   std::vector<std::vector<KeptBag>> kept_;

@@ -35,6 +35,13 @@ BatchShape read_shape(const Options& options) {
   return shape;
 }
 
+// The facts of the dataset, say: part of `source` unless it is the pretraining mixture.
+std::string source_text(const Dataset& dataset, const BackgroundCorpus& corpus,
+                        std::uint64_t seed) {
+  const std::string mixture = fmt::format("{} seed {}", dataset.fingerprint(), seed);
+  return corpus.name().empty() ? mixture : mixture + " " + corpus.name();
+}
+
 // The run that may still be writing the checkpoint, where it lies in one.
 std::filesystem::path lock_folder(const std::filesystem::path& checkpoint) {
   const std::filesystem::path folder = existing_checkpoint(checkpoint);
@@ -79,8 +86,10 @@ RunEnd measure_background(const BackgroundRequest& request) {
   }
   MemoryModel& model = *checkpoint.model;
   BackgroundCollector collector(model);
-  const auto path = checkpoint.folder / "background.safetensors";
-  const std::string source = fmt::format("{} seed {}", dataset.fingerprint(), request.seed);
+  const auto path = background_path(checkpoint.folder, request.name);
+  const BackgroundCorpus corpus(dataset, request.corpus, request.seed, shape.window,
+                                request.options.flag("finetune.append_eos", false));
+  const std::string source = source_text(dataset, corpus, request.seed);
   if (!request.fresh && up_to_date(path, shape, source, checkpoint)) {
     if (!request.quiet) fmt::print("{} is up to date\n", path.string());
     return RunEnd::finished;
@@ -89,22 +98,15 @@ RunEnd measure_background(const BackgroundRequest& request) {
     user_error(
         "{} was counted with other settings or data; --fresh counts it again (runs of smf that "
         "have "
-        "begun with it cannot go on then)",
+        "begun with it cannot go on then), --name NAME counts another one beside it",
         path.string());
   }
   warn_of_other_data(checkpoint.folder, dataset);
-  // Its own random stream: the background is a fresh draw of the data, not the batches of the
-  // training.
-  const MixtureLoader loader(dataset.parts(),
-                             {.seed = request.seed,
-                              .stream = "background",
-                              .window_tokens = static_cast<int>(shape.window),
-                              .pad_id = dataset.tokenizer().special().pad.value_or(0)});
   const std::int64_t positions = model.config().decoder.max_position_embeddings;
-  if (loader.longest_input() > positions) {
+  if (corpus.longest_input() > positions) {
     user_error(
         "a batch has rows of {} tokens, the model only {} positions; lower background.window",
-        loader.longest_input(), positions);
+        corpus.longest_input(), positions);
   }
   Progress progress("background", 0, shape.batches, request.quiet);
   const NoGrad no_grad;
@@ -113,7 +115,7 @@ RunEnd measure_background(const BackgroundRequest& request) {
       progress.message("stopped; nothing was written");
       return RunEnd::interrupted;
     }
-    const TokenBatch batch = loader.batch(i, static_cast<int>(shape.rows));
+    const TokenBatch batch = corpus.batch(i, shape.rows);
     const ModelBatch ready = make_model_batch(batch, request.device);
     model.decoder().hidden(ready.tokens, ready.context);
     collector.end_batch();

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "memory/background_usage.h"
 #include "train/model_config.h"
 
 namespace slotwise {
@@ -126,9 +127,10 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
   try {
     fs::remove_all(fresh);
     fs::create_directories(fresh);
-    const fs::path background = keep_from / "background.safetensors";
-    if (!keep_from.empty() && fs::exists(background)) {
-      fs::copy_file(background, fresh / "background.safetensors");
+    if (!keep_from.empty()) {
+      for (const fs::path& background : background_files(keep_from)) {
+        fs::copy_file(background, fresh / background.filename());
+      }
     }
     write_file_atomically(fresh / "config.json",
                           config_json(model.config(), tokenizer.special()).dump(2) + "\n");

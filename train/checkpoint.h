@@ -1,7 +1,7 @@
 // A checkpoint folder reads like a Hugging Face Llama folder (config.json, model.safetensors,
 // tokenizer.json), with our own state beside it (optimizer.safetensors, trainer.json,
-// background.safetensors) and SHA256SUMS over all but the background, which is written later and
-// carries its own digest. The folder is written aside, flushed and exchanged
+// background*.safetensors) and SHA256SUMS over all but the backgrounds, which are written later and
+// carry their own digests. The folder is written aside, flushed and exchanged
 // with the old one in one rename.
 #pragma once
 
@@ -24,7 +24,7 @@ struct CheckpointState {
   std::int64_t step = 0;               // for the message when the weights are not finite
 };
 
-// `keep_from`: a folder whose background.safetensors comes along when it has one; empty: none.
+// `keep_from`: a folder whose backgrounds come along; empty: none.
 void save_checkpoint(const std::filesystem::path& folder, const MemoryModel& model,
                      const Tokenizer& tokenizer, const CheckpointState& state,
                      const std::filesystem::path& keep_from = {});
@@ -52,7 +52,7 @@ nlohmann::json read_trainer_json(const std::filesystem::path& folder);
 std::filesystem::path existing_checkpoint(const std::filesystem::path& folder);
 bool checkpoint_exists(const std::filesystem::path& folder);
 
-// SHA256SUMS of a folder: written over its files but the background, or compared.
+// SHA256SUMS of a folder: written over its files but the backgrounds, or compared.
 void write_checksums(const std::filesystem::path& folder);
 void verify_checksums(const std::filesystem::path& folder);
 

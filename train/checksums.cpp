@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/sha256.h"
+#include "memory/background_usage.h"
 #include "train/checkpoint.h"
 
 namespace slotwise {
@@ -13,8 +14,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFile = "SHA256SUMS";
-// Written later than the rest and renewed by itself; it carries its own digest.
-constexpr const char* kBackground = "background.safetensors";
+// Backgrounds are written later than the rest and renewed by themselves; they carry their own
+// digests.
+bool is_listed(const std::string& name) {
+  return name != kFile && !is_background_file(name);
+}
 
 }  // namespace
 
@@ -22,7 +26,7 @@ void write_checksums(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file() && name != kFile && name != kBackground) names.push_back(name);
+    if (entry.is_regular_file() && is_listed(name)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   std::string text;

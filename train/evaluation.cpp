@@ -96,8 +96,7 @@ void Evaluator::add_questions(const std::string& role, const std::vector<Questio
   for (const Question& question : questions) {
     std::vector<std::int32_t> prompt;
     if (tokenizer_.special().bos) prompt.push_back(*tokenizer_.special().bos);
-    const std::string text =
-        question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:";
+    const std::string text = prompt_text(question);
     const auto tokens = tokenizer_.encode(text);
     prompt.insert(prompt.end(), tokens.begin(), tokens.end());
     if (prompt.empty()) user_error("question {} of '{}' is empty", question.id, role);

@@ -52,7 +52,7 @@ struct LoraSettings {
 std::unique_ptr<FinetuneMethod> lora(MemoryModel& model, const LoraSettings& settings);
 
 struct SparseSettings {
-  std::shared_ptr<const SlotSelector> selector;
+  std::shared_ptr<SlotSelector> selector;
   std::unique_ptr<RowOptimizer> (*make_row_optimizer)() = nullptr;
   std::int64_t rows = 0;
   std::int64_t micro_batch = 0;

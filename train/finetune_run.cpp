@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 #include "data/fact_stream.h"
 #include "data/tokenizer.h"
+#include "memory/background_usage.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/evaluation_options.h"
@@ -97,7 +98,7 @@ class Finetuning {
   json run_json() const {
     const json tree = json::parse(request_.options.json_text());
     // Another background would rank other rows: a resumed run must have the same.
-    const auto background = base_.folder / "background.safetensors";
+    const auto background = background_path(base_.folder, settings_.background);
     const bool ranked = request_.method == "smf" && std::filesystem::exists(background);
     return {{"program", "finetune"},
             {"background", ranked ? sha256_of_file(background) : ""},

@@ -1,7 +1,8 @@
 // Teaching new facts to a pretrained model by one of several methods:
 //   full      every parameter, AdamW
 //   lora      low-rank adapters on the linear layers, AdamW
-//   smf       the t value rows that TF-IDF marks, row Adam or row SGD; all else keeps its bits
+//   smf       the t value rows that TF-IDF marks (or another rule: finetune.rule), row Adam or row
+//             SGD; all else keeps its bits
 //
 // and tf, random, all_rows: like smf, with other choices of rows.
 #pragma once

@@ -12,6 +12,12 @@ namespace {
 
 constexpr std::array kMethods = {"full", "lora", "smf", "tf", "random", "all_rows"};
 
+constexpr std::array<std::pair<const char*, ScoreRule>, 4> kRules = {
+    {{"tf_idf", ScoreRule::tf_idf},
+     {"kl", ScoreRule::kl},
+     {"df", ScoreRule::df},
+     {"idf_power", ScoreRule::idf_power}}};
+
 bool is_sparse(const std::string& method) {
   return method != "full" && method != "lora";
 }
@@ -72,17 +78,39 @@ void check_rows(const FinetuneRequest& request, const MemoryModel& model) {
              *request.rows, slots);
 }
 
-std::shared_ptr<const SlotSelector> make_selector(const FinetuneRequest& request,
-                                                  const MemoryModel& model,
-                                                  const std::filesystem::path& checkpoint,
-                                                  const Tokenizer& tokenizer) {
+RankingOptions read_ranking(const Options& options) {
+  RankingOptions out;
+  const std::string name = options.text("finetune.rule", kRules[0].first);
+  const auto rule = std::find_if(kRules.begin(), kRules.end(),
+                                 [&](const auto& known) { return name == known.first; });
+  if (rule == kRules.end()) {
+    user_error("finetune.rule must be one of tf_idf, kl, df, idf_power; got '{}'", name);
+  }
+  out.rule = rule->second;
+  out.power = options.number_within("finetune.idf_power", 0.01, 100.0, out.power);
+  out.per_sequence = options.flag("finetune.per_sequence", false);
+  out.written_weight = options.count("finetune.written_weight", 0, 0);
+  constexpr std::int64_t kMostWeight = 1 << 16;
+  if (out.written_weight > kMostWeight) {
+    user_error("finetune.written_weight must be at most {}, got {}", kMostWeight,
+               out.written_weight);
+  }
+  return out;
+}
+
+std::shared_ptr<SlotSelector> make_selector(const FinetuneRequest& request,
+                                            const FinetuneSettings& settings,
+                                            const MemoryModel& model,
+                                            const std::filesystem::path& checkpoint,
+                                            const Tokenizer& tokenizer) {
   if (request.method == "tf") return tf_selector();
   if (request.method == "random") return random_selector(request.seed);
   if (request.method == "all_rows") return all_selector();
-  const auto path = checkpoint / "background.safetensors";
+  const auto path = background_path(checkpoint, settings.background);
   if (!std::filesystem::exists(path)) {
-    user_error("--method smf needs {}; make it with slotwise-background --checkpoint {}",
-               path.string(), checkpoint.string());
+    user_error("--method smf needs {}; make it with slotwise-background --checkpoint {}{}{}",
+               path.string(), checkpoint.string(), settings.background.empty() ? "" : " --name ",
+               settings.background);
   }
   const BackgroundUsage background = load_background(path);
   const std::int64_t changed = check_background(background, model, tokenizer.hash());
@@ -92,7 +120,7 @@ std::shared_ptr<const SlotSelector> make_selector(const FinetuneRequest& request
                  "memory layers that shifts which slots are read\n",
                  static_cast<long long>(changed));
   }
-  return tf_idf_selector(background.tables, model.device());
+  return background_selector(background.tables, settings.ranking, model.device());
 }
 
 std::unique_ptr<RowOptimizer> default_row_adam() {
@@ -136,6 +164,8 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   s.row_clip = options.number_within("finetune.row_clip", 0.0, 1e30, 0.0);
   s.lora_alpha = options.number_within("finetune.lora_alpha", 0.0, 1e6, 0.0);
   s.lora_attention_only = options.flag("finetune.lora_attention_only", false);
+  s.ranking = read_ranking(options);
+  s.background = options.text("finetune.background", "");
   options.refuse_unread("finetune");
   return s;
 }
@@ -163,7 +193,7 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
   check_rows(request, model);
   return sparse_memory_finetuning(
       model,
-      {.selector = make_selector(request, model, checkpoint, tokenizer),
+      {.selector = make_selector(request, settings, model, checkpoint, tokenizer),
        .make_row_optimizer = row_optimizer_name(request) == "sgd" ? make_row_sgd : default_row_adam,
        .rows = request.rows.value_or(0),
        .micro_batch = settings.micro_batch,

@@ -16,6 +16,9 @@ struct FinetuneSettings {
   OptimizerSettings optimizer;
   Schedule schedule;
   FactStreamOptions stream;
+  // Of smf: the rule by which rows are ranked, and against which background of the checkpoint.
+  RankingOptions ranking;
+  std::string background;  // "": background.safetensors
   double row_clip = 0.0;
   std::int64_t prefix_cache_bytes = 0;
   double lora_alpha = 0.0;  // 0: twice the rank
@@ -28,7 +31,7 @@ std::string row_optimizer_name(const FinetuneRequest& request);
 // UserError where the method and its options do not fit.
 FinetuneSettings read_finetune_settings(const FinetuneRequest& request);
 
-// `checkpoint`: where background.safetensors lies, for the rule that needs it.
+// `checkpoint`: where the background lies, for the rules that need it.
 std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
                                             const FinetuneSettings& settings, MemoryModel& model,
                                             const std::filesystem::path& checkpoint,

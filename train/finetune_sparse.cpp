@@ -64,6 +64,7 @@ class SparseMethod final : public FinetuneMethod {
       out.push_back(
           {prefix(t) + ".touched", Tensor::from(rows, {static_cast<std::int64_t>(rows.size())})});
     }
+    for (NamedTensor& entry : settings_.selector->state()) out.push_back(std::move(entry));
     return out;
   }
 
@@ -73,6 +74,7 @@ class SparseMethod final : public FinetuneMethod {
       const auto rows = file.require(prefix(t) + ".touched").to_vector<std::int32_t>();
       touched_[t] = {rows.begin(), rows.end()};
     }
+    settings_.selector->load_state(file);
   }
 
   void expect(const std::vector<TokenRows>& groups) override {

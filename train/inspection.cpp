@@ -42,19 +42,18 @@ void print_summary(const Checkpoint& checkpoint) {
              m.tables.size() == 1 ? "" : "s");
 }
 
-void print_background(const Checkpoint& checkpoint) {
-  const auto path = checkpoint.folder / "background.safetensors";
-  if (!std::filesystem::exists(path)) {
-    fmt::print("  background  none (slotwise-background makes one)\n");
-    return;
+void print_backgrounds(const Checkpoint& checkpoint) {
+  const auto files = background_files(checkpoint.folder);
+  if (files.empty()) fmt::print("  background  none (slotwise-background makes one)\n");
+  for (const auto& path : files) {
+    const BackgroundUsage background = load_background(path);
+    const std::int64_t changed =
+        check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
+    fmt::print("  background  {}: {} batches of {} rows, fits this model\n",
+               path.filename().string(), background.tables.at(0).batches, background.batch_rows);
+    if (changed > 0) fmt::print("  background  {} value rows changed since\n", changed);
+    for (const TableBackground& table : background.tables) fmt::print("{}", df_histogram(table));
   }
-  const BackgroundUsage background = load_background(path);
-  const std::int64_t changed =
-      check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
-  fmt::print("  background  {} batches of {} rows, fits this model\n",
-             background.tables.at(0).batches, background.batch_rows);
-  if (changed > 0) fmt::print("  background  {} value rows changed since\n", changed);
-  for (const TableBackground& table : background.tables) fmt::print("{}", df_histogram(table));
 }
 
 void print_tensors(const MemoryModel& model) {
@@ -140,7 +139,7 @@ void inspect(const InspectRequest& request) {
   }
   const bool memory = checkpoint.model->config().memory.present();
   print_summary(checkpoint);
-  if (memory) print_background(checkpoint);
+  if (memory) print_backgrounds(checkpoint);
   if (request.tensors) print_tensors(*checkpoint.model);
   if (!memory && (!request.data.empty() || !request.texts.empty())) {
     user_error("{} has no memory layer: there are no slots to show", request.checkpoint.string());

@@ -56,22 +56,49 @@ Options Options::from_json(const nlohmann::json& tree) {
   return options;
 }
 
+namespace {
+
+nlohmann::json preset_tree(const std::string& name);
+
+// The preset that a tree builds upon by `extends`, with the tree laid over it: tables merge, any
+// other value (a list, too) takes the place of the preset's.
+nlohmann::json extended(nlohmann::json tree, const std::string& origin) {
+  const auto found = tree.find("extends");
+  if (found == tree.end()) return tree;
+  if (!found->is_string()) {
+    user_error("{}: 'extends' must be the name of a preset, got {}", origin, found->dump());
+  }
+  nlohmann::json base = preset_tree(found->get<std::string>());
+  tree.erase("extends");
+  base.merge_patch(tree);
+  return base;
+}
+
+nlohmann::json preset_tree(const std::string& name) {
+  for (const Preset& preset : presets()) {
+    if (preset.name != name) continue;
+    const std::string origin = "preset " + name;
+    return extended(read_toml_text(preset.toml, origin), origin);
+  }
+  std::string known;
+  for (const std::string& each : Options::preset_names()) {
+    known += (known.empty() ? "" : ", ") + each;
+  }
+  user_error("there is no preset '{}'; the presets are {}", name, known);
+}
+
+}  // namespace
+
 Options Options::from_file(const std::filesystem::path& toml) {
-  Options options = from_json(read_toml_file(toml));
+  Options options = from_json(extended(read_toml_file(toml), toml.string()));
   options.state_->origin = toml.string();
   return options;
 }
 
 Options Options::from_preset(const std::string& name) {
-  for (const Preset& preset : presets()) {
-    if (preset.name != name) continue;
-    Options options = from_json(read_toml_text(preset.toml, "preset " + name));
-    options.state_->origin = "preset " + name;
-    return options;
-  }
-  std::string known;
-  for (const std::string& each : preset_names()) known += (known.empty() ? "" : ", ") + each;
-  user_error("there is no preset '{}'; the presets are {}", name, known);
+  Options options = from_json(preset_tree(name));
+  options.state_->origin = "preset " + name;
+  return options;
 }
 
 std::vector<std::string> Options::preset_names() {

@@ -1,5 +1,6 @@
 // Settings of a run: a TOML file or a built-in preset, then overrides "section.key=value". Every
-// key must be one that the program reads: a misspelt key is an error, not a default.
+// key must be one that the program reads: a misspelt key is an error, not a default. A file that
+// begins with extends = "PRESET" states only what differs from that preset.
 #pragma once
 
 #include <cstdint>

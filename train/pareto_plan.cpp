@@ -69,14 +69,40 @@ ParetoSetting read_setting(const json& table, const std::string& method, const s
   return setting;
 }
 
-ParetoMethod read_method(const json& table) {
+// Values as in TOML; for these kinds JSON is written the same.
+std::vector<std::string> assignments(const json& table, const std::string& prefix) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : table.items()) {
+    out.push_back(fmt::format("{}{}={}", prefix, key, value.dump()));
+  }
+  return out;
+}
+
+// {"finetune.rule" = "kl"}, or nested tables, as it stands in the settings.
+std::vector<std::string> read_overrides(const json& table, const std::string& where) {
+  if (table.is_null()) return {};
+  if (!table.is_object()) {
+    user_error("{}: 'overrides' must be a table like {{\"finetune.facts\" = 1}}, got {}", where,
+               table.dump());
+  }
+  for (const auto& [key, value] : table.items()) {
+    if (key.starts_with("finetune.") && !value.is_structured()) continue;
+    user_error(
+        "{}: an override sets one value of [finetune], like \"finetune.facts\" = 1; got {} "
+        "= {}",
+        where, key, value.dump());
+  }
+  return assignments(table, "");
+}
+
+ParetoMethod read_method(const json& table, const std::string& background) {
   if (!table.is_object() || !table.contains("name") || !table["name"].is_string()) {
     user_error("pareto.methods: every method is a table with a name");
   }
   ParetoMethod out;
   out.name = table["name"].get<std::string>();
   const std::string where = "pareto.methods, " + out.name;
-  refuse_unknown(table, {"name", "method", "optimizer", "settings"}, where);
+  refuse_unknown(table, {"name", "method", "optimizer", "settings", "overrides", "group"}, where);
   const bool plain = std::all_of(out.name.begin(), out.name.end(),
                                  [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
   if (out.name.empty() || !plain) {
@@ -90,10 +116,19 @@ ParetoMethod read_method(const json& table) {
   };
   out.method = text("method");
   out.optimizer = text("optimizer");
+  out.group = text("group");
   constexpr std::array kMethods = {"full", "lora", "smf", "tf", "random", "all_rows"};
   if (std::find(kMethods.begin(), kMethods.end(), out.method) == kMethods.end()) {
     user_error("{}: 'method' must be one of {}, got '{}'", where, fmt::join(kMethods, ", "),
                out.method);
+  }
+  const json overrides = table.value("overrides", json());
+  out.overrides = read_overrides(overrides, where);
+  out.background = background;
+  if (overrides.contains("finetune.background")) {
+    const json& named = overrides["finetune.background"];
+    if (!named.is_string()) user_error("{}: finetune.background must be a text", where);
+    out.background = named.get<std::string>();
   }
   const json settings = table.value("settings", json());
   if (!settings.is_array() || settings.empty()) {
@@ -108,7 +143,86 @@ ParetoMethod read_method(const json& table) {
   return out;
 }
 
+ParetoBackground read_background(const json& table) {
+  if (!table.is_object() || !table.contains("name") || !table["name"].is_string()) {
+    user_error("pareto.backgrounds: every background is a table with a name");
+  }
+  ParetoBackground out;
+  out.name = table["name"].get<std::string>();
+  const std::string where = "pareto.backgrounds, " + out.name;
+  refuse_unknown(table, {"name", "parts", "facts", "questions", "settings"}, where);
+  if (out.name.empty()) user_error("{}: the name is empty", where);
+  out.arguments = {"--name", out.name};
+  const auto wrong = [&](const char* key, const char* kind) {
+    user_error("{}: '{}' must be {}, got {}", where, key, kind, table.at(key).dump());
+  };
+  if (const json parts = table.value("parts", json()); !parts.is_null()) {
+    if (!parts.is_array() || parts.empty()) wrong("parts", "a list of names");
+    for (const json& part : parts) {
+      if (!part.is_string()) wrong("parts", "a list of names");
+      out.arguments.insert(out.arguments.end(), {"--parts", part.get<std::string>()});
+    }
+  }
+  if (const json facts = table.value("facts", json(false)); !facts.is_boolean()) {
+    wrong("facts", "true or false");
+  } else if (facts.get<bool>()) {
+    out.arguments.emplace_back("--facts");
+  }
+  if (const json questions = table.value("questions", json()); !questions.is_null()) {
+    if (!questions.is_string()) wrong("questions", "the name of a set");
+    out.arguments.insert(out.arguments.end(), {"--questions", questions.get<std::string>()});
+  }
+  const json settings = table.value("settings", json::object());
+  if (!settings.is_object()) wrong("settings", "a table like {batch = 1}");
+  for (const std::string& assignment : assignments(settings, "background.")) {
+    out.arguments.insert(out.arguments.end(), {"--set", assignment});
+  }
+  return out;
+}
+
+void read_backgrounds(const Options& options, ParetoPlan& plan) {
+  const json& listed = options.tree("pareto.backgrounds");
+  if (!listed.is_null() && !listed.is_array()) {
+    user_error("[[pareto.backgrounds]] must be a list of tables, got {}", listed.dump());
+  }
+  std::set<std::string> names = {""};
+  for (const json& each : listed) {
+    ParetoBackground background = read_background(each);
+    if (!names.insert(background.name).second) {
+      user_error("pareto.backgrounds: the name '{}' stands twice", background.name);
+    }
+    const auto number = [&](const char* key) {
+      const json value = each.value("settings", json::object()).value(key, json());
+      return value.is_number() ? value.get<double>()
+                               : options.number(std::string("background.") + key, 1);
+    };
+    background.passes = number("batches") * number("batch");
+    plan.backgrounds.push_back(std::move(background));
+  }
+  for (const ParetoMethod& method : plan.methods) {
+    if (names.contains(method.background)) continue;
+    user_error("pareto.methods, {}: there is no background '{}' in [[pareto.backgrounds]]",
+               method.name, method.background);
+  }
+}
+
 }  // namespace
+
+std::string series_name(const ParetoMethod& method) {
+  return method.group.empty() ? method.name : method.group;
+}
+
+std::vector<std::size_t> series_of_methods(const ParetoPlan& plan) {
+  std::vector<std::string> names;
+  std::vector<std::size_t> out;
+  for (const ParetoMethod& method : plan.methods) {
+    const std::string name = series_name(method);
+    const auto found = std::find(names.begin(), names.end(), name);
+    out.push_back(static_cast<std::size_t>(found - names.begin()));
+    if (found == names.end()) names.push_back(name);
+  }
+  return out;
+}
 
 std::string short_label(const ParetoSetting& setting) {
   std::string label;
@@ -155,7 +269,7 @@ ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64
   }
   std::set<std::string> names;
   for (const json& each : methods) {
-    plan.methods.push_back(read_method(each));
+    plan.methods.push_back(read_method(each, options.text("finetune.background", "")));
     if (!names.insert(plan.methods.back().name).second) {
       user_error("pareto.methods: the name '{}' stands twice", plan.methods.back().name);
     }
@@ -168,6 +282,7 @@ ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64
         "has more chances; {} has {} and {} has {}",
         first.name, first.settings.size(), method.name, method.settings.size());
   }
+  read_backgrounds(options, plan);
   options.refuse_unread("pareto");
   return plan;
 }

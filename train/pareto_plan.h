@@ -27,6 +27,17 @@ struct ParetoMethod {
   std::string method;     // --method of slotwise-finetune
   std::string optimizer;  // "" where the method has no choice
   std::vector<ParetoSetting> settings;
+  // What it changes in [finetune], as arguments of --set: finetune.rule="kl".
+  std::vector<std::string> overrides = {};
+  std::string background = {};  // finetune.background as this method has it
+  std::string group = {};       // methods of one group share a colour; "": a group of its own
+};
+
+// A background beside the plain one, made for the methods that name it.
+struct ParetoBackground {
+  std::string name;
+  std::vector<std::string> arguments;  // of slotwise-background
+  double passes = 0;                   // rows it reads, to judge how long it takes
 };
 
 struct ParetoPlan {
@@ -37,7 +48,13 @@ struct ParetoPlan {
   double matched_target = 0;
   std::vector<std::int64_t> seeds;
   std::vector<ParetoMethod> methods;
+  std::vector<ParetoBackground> backgrounds = {};
 };
+
+// Of each method the number of its group, by first appearance: the series that pictures draw it as.
+std::vector<std::size_t> series_of_methods(const ParetoPlan& plan);
+// What a legend calls the series of a method.
+std::string series_name(const ParetoMethod& method);
 
 // `seeds` replaces those of the settings unless it is empty. UserError naming the wrong key.
 ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64_t>& seeds);

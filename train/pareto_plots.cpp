@@ -13,9 +13,8 @@ namespace {
 constexpr auto kReport = Half::reporting;
 constexpr double kPercent = 100;
 
-std::string style(std::size_t method) {
-  return fmt::format("lc rgb \"{}\"", series_colour(method));
-}
+// More than these do not stand side by side: they are listed one below the other.
+constexpr std::size_t kMostAbreast = 8;
 
 // % of before; not a number where nothing was known before.
 double retained(const Trajectory& run, std::size_t checkpoint) {
@@ -55,7 +54,7 @@ class MarkerSizes {
 class Script {
  public:
   Script(const ParetoPlan& plan, const SweepResults& results, const ParetoAnalysis& analysis)
-      : plan_(plan), results_(results), analysis_(analysis) {}
+      : plan_(plan), results_(results), analysis_(analysis), series_(series_of_methods(plan)) {}
 
   std::string text() {
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) curve_data(m);
@@ -64,6 +63,17 @@ class Script {
   }
 
  private:
+  std::string style(std::size_t m) const {
+    return fmt::format("lc rgb \"{}\"", series_colour(series_[m]));
+  }
+  int marker(std::size_t m) const { return series_marker(series_[m]); }
+  // A series stands in the legend once.
+  std::string legend(std::size_t m) const {
+    const bool first = std::find(series_.begin(), series_.end(), series_[m]) ==
+                       series_.begin() + static_cast<std::ptrdiff_t>(m);
+    return first ? fmt::format("title \"{}\"", series_name(plan_.methods[m])) : "notitle";
+  }
+
   void add_data(const std::string& name, const std::string& rows) {
     data_ += gnuplot_data(name, rows);
   }
@@ -108,12 +118,11 @@ class Script {
     layers.add("NaN notitle");
     add_frontier(layers, pareto_frontier(points), x.low, y.low);
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
-      add_points(layers, m, fmt::format("end_other_{}", m), other[m], series_marker(m) - 1);
+      add_points(layers, m, fmt::format("end_other_{}", m), other[m], marker(m) - 1);
     }
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
-      add_points(layers, m, fmt::format("end_chosen_{}", m), chosen[m], series_marker(m));
-      layers.add("NaN with points pt {} ps 1.8*size_unit {} title \"{}\"", series_marker(m),
-                 style(m), plan_.methods[m].name);
+      add_points(layers, m, fmt::format("end_chosen_{}", m), chosen[m], marker(m));
+      layers.add("NaN with points pt {} ps 1.8*size_unit {} {}", marker(m), style(m), legend(m));
     }
     return gnuplot_figure(
         "pareto", gnuplot_title("Learning against forgetting at the end of every run",
@@ -138,14 +147,23 @@ class Script {
   }
 
   void add_points(PlotLayers& layers, std::size_t method, const std::string& name,
-                  const std::string& rows, int marker) {
+                  const std::string& rows, int shape) {
     if (rows.empty()) return;
     add_data(name, rows);
-    layers.add("${} using 1:2:(size_unit*$3) with points pt {} ps variable {} notitle", name,
-               marker, style(method));
+    layers.add("${} using 1:2:(size_unit*$3) with points pt {} ps variable {} notitle", name, shape,
+               style(method));
+  }
+
+  std::string matched_title() const {
+    return gnuplot_title(
+        "Old knowledge lost when " + matched_text(plan_.measure, plan_.matched_target),
+        plan_.seeds.size() == 1 ? "One seed, where its curve passes that. Lower is better"
+                                : "A point a seed, where its curve passes that; line: their mean. "
+                                  "Lower is better");
   }
 
   std::string matched() {
+    if (plan_.methods.size() > kMostAbreast) return matched_list();
     PlotLayers layers;
     layers.add("0 with lines lc rgb \"#909090\" lw 1 notitle");
     add_means(layers);
@@ -167,21 +185,57 @@ class Script {
         continue;
       }
       add_data(fmt::format("matched_{}", m), rows);
-      layers.add("$matched_{} with points pt {} ps 1.8*size_unit {} notitle", m, series_marker(m),
+      layers.add("$matched_{} with points pt {} ps 1.8*size_unit {} notitle", m, marker(m),
                  style(m));
     }
     return gnuplot_figure(
         "matched",
-        gnuplot_title(
-            "Old knowledge lost when " + matched_text(plan_.measure, plan_.matched_target),
-            plan_.seeds.size() == 1
-                ? "One seed, where its curve passes that. Lower is better"
-                : "A point a seed, where its curve passes that; line: their mean. Lower "
-                  "is better") +
+        matched_title() +
             fmt::format("  set ylabel \"{}\"\n"
                         "  set bmargin 4.5\n  unset key\n  set grid noxtics\n"
                         "  set xtics ({})\n  set xrange [-0.6:{}]\n  set yrange {}\n{}",
                         words_.lost_axis, ticks, static_cast<double>(plan_.methods.size()) - 0.25,
+                        axis_range(drops, 10).text(), labels) +
+            layers.command());
+  }
+
+  // A line a method, the first at the top: points of the seeds, a bar at their mean.
+  std::string matched_list() {
+    PlotLayers layers;
+    std::string labels, ticks, means;
+    std::vector<double> drops = {0};
+    for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
+      const MethodSummary& summary = analysis_.methods[m];
+      ticks +=
+          fmt::format("{}\"{}\" {}", m == 0 ? "" : ", ", gnuplot_escaped(plan_.methods[m].name), m);
+      std::string rows;
+      for (const auto& drop : summary.drop_at_matched.per_seed) {
+        if (!drop) continue;
+        drops.push_back(kPercent * *drop);
+        rows += fmt::format("{:.3f} {}\n", kPercent * *drop, m);
+      }
+      labels += fmt::format("  set label {} \"{}\" at graph 1.02, first {} tc rgb \"#606060\"\n",
+                            m + 1, reached_text(summary.reached), m);
+      layers.add("NaN with points pt {} ps 1.5*size_unit {} {}", marker(m), style(m), legend(m));
+      if (rows.empty()) continue;
+      add_data(fmt::format("matched_{}", m), rows);
+      layers.add("$matched_{} with points pt {} ps 1.5*size_unit {} notitle", m, marker(m),
+                 style(m));
+      means += fmt::format("{:.3f} {}\n", kPercent * *summary.drop_at_matched.mean, m);
+    }
+    if (!means.empty() && plan_.seeds.size() > 1) {
+      add_data("matched_mean", means);
+      layers.add(
+          "$matched_mean using 1:($2-0.35):(0):(0.7) with vectors nohead lw 2 "
+          "lc rgb \"#303030\" notitle");
+    }
+    return gnuplot_figure(
+        "matched",
+        matched_title() +
+            fmt::format("  set xlabel \"{} (right: seeds that got there)\"\n  set key outside "
+                        "right top Left reverse noenhanced offset 6,0\n"
+                        "  set ytics ({})\n  set yrange [{}:-0.7]\n  set xrange {}\n{}",
+                        words_.lost_axis, ticks, static_cast<double>(plan_.methods.size()) - 0.3,
                         axis_range(drops, 10).text(), labels) +
             layers.command());
   }
@@ -250,21 +304,25 @@ class Script {
   }
 
   // What is true of several seeds only.
-  std::string over_seeds(const char* text) const { return plan_.seeds.size() > 1 ? text : ""; }
+  std::string over_seeds() const {
+    if (plan_.seeds.size() == 1) return "";
+    return plan_.methods.size() > kMostAbreast ? ", mean over seeds"
+                                               : ", mean over seeds; thin lines each seed";
+  }
 
   // Thin lines of the seeds below thick ones of the means. `columns`: gnuplot's, "1:2".
   void add_curves(PlotLayers& layers, const char* columns, bool markers) const {
-    for (std::size_t m = 0; m < plan_.methods.size() && plan_.seeds.size() > 1; ++m) {
+    const bool thin = plan_.seeds.size() > 1 && plan_.methods.size() <= kMostAbreast;
+    for (std::size_t m = 0; m < plan_.methods.size() && thin; ++m) {
       for (std::size_t s = 0; s < plan_.seeds.size(); ++s) {
         layers.add("$curve_{}_{} using {} with lines lw 0.8 lc rgb \"#80{}\" notitle", m, s,
-                   columns, series_colour(m).substr(1));
+                   columns, series_colour(series_[m]).substr(1));
       }
     }
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
       const std::string how =
-          markers ? fmt::format("linespoints pt {} ps 1.1*size_unit", series_marker(m)) : "lines";
-      layers.add("$curve_{} using {} with {} lw 2.2 {} title \"{}\"", m, columns, how, style(m),
-                 plan_.methods[m].name);
+          markers ? fmt::format("linespoints pt {} ps 1.1*size_unit", marker(m)) : "lines";
+      layers.add("$curve_{} using {} with {} lw 2.2 {} {}", m, columns, how, style(m), legend(m));
     }
   }
 
@@ -290,8 +348,7 @@ class Script {
                     "  set format x \"%g\"\n  set xlabel \"Finetuning step\"\n"
                     "  set ylabel \"{}\"\n"
                     "  set yrange {}\n  unset key\n{}  unset multiplot\n",
-                    over_seeds(": mean over seeds, thin lines each seed"),
-                    *std::max_element(steps.begin(), steps.end()), words_.new_axis,
+                    over_seeds(), *std::max_element(steps.begin(), steps.end()), words_.new_axis,
                     target.command(), words_.kept_axis,
                     axis_range(all_values(retained, kPercent), 10).text(), heldout.command()));
   }
@@ -303,21 +360,21 @@ class Script {
     PlotLayers layers;
     layers.add("0 with lines lc rgb \"#909090\" lw 1 notitle");
     add_curves(layers, "2:4", true);
-    return gnuplot_figure("text",
-                          gnuplot_title("Learning against damage to general text",
-                                        "A marker an evaluated step, chosen settings" +
-                                            over_seeds(", mean over seeds; thin lines each seed") +
-                                            ". Lower is better") +
-                              fmt::format("  set xlabel \"{}\"\n", words_.new_axis) +
-                              "  set ylabel \"Rise of the loss on held-out text, nats a token\"\n"
-                              "  set xrange [-2:102]\n  set yrange " +
-                              axis_range(rises, step).text() + "\n" + layers.command());
+    return gnuplot_figure(
+        "text", gnuplot_title("Learning against damage to general text",
+                              "A marker an evaluated step, chosen settings" + over_seeds() +
+                                  ". Lower is better") +
+                    fmt::format("  set xlabel \"{}\"\n", words_.new_axis) +
+                    "  set ylabel \"Rise of the loss on held-out text, nats a token\"\n"
+                    "  set xrange [-2:102]\n  set yrange " +
+                    axis_range(rises, step).text() + "\n" + layers.command());
   }
 
   const ParetoPlan& plan_;
   const SweepResults& results_;
   const ParetoAnalysis& analysis_;
   const MeasureWords& words_ = words_of(plan_.measure);
+  const std::vector<std::size_t> series_;
   std::string data_;
 };
 

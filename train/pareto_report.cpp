@@ -59,7 +59,11 @@ class Report {
  public:
   Report(const ParetoPlan& plan, const SweepResults& results, const ParetoAnalysis& analysis,
          const ReportFacts& facts)
-      : plan_(plan), results_(results), analysis_(analysis), facts_(facts) {}
+      : plan_(plan),
+        results_(results),
+        analysis_(analysis),
+        facts_(facts),
+        series_(series_of_methods(plan)) {}
 
   std::string text() const {
     return fmt::format(
@@ -120,8 +124,8 @@ class Report {
   }
 
   std::string method_cell(std::size_t m) const {
-    return fmt::format("<span class=\"dot\" style=\"background:{}\"></span>{}", series_colour(m),
-                       html_escaped(plan_.methods[m].name));
+    return fmt::format("<span class=\"dot\" style=\"background:{}\"></span>{}",
+                       series_colour(series_[m]), html_escaped(plan_.methods[m].name));
   }
   std::string chosen_label(std::size_t m) const {
     return long_label(plan_.methods[m].settings[analysis_.methods[m].setting]);
@@ -293,6 +297,7 @@ class Report {
   const ParetoAnalysis& analysis_;
   const ReportFacts& facts_;
   const MeasureWords& words_ = words_of(plan_.measure);
+  const std::vector<std::size_t> series_;
 };
 
 }  // namespace

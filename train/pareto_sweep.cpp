@@ -8,10 +8,12 @@
 #include <cstring>
 #include <deque>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "memory/background_usage.h"
 #include "train/pareto_plots.h"
 #include "train/pareto_versions.h"
 
@@ -40,14 +42,14 @@ class SeedJobs {
  public:
   SeedJobs(const ParetoPlan& plan, const Options& options, const SweepSetup& setup,
            std::int64_t seed, std::vector<PoolJob>& jobs)
-      : questions_(fmt::format("evaluate.questions={}", json({plan.target, plan.heldout}).dump())),
+      : plan_(plan),
+        questions_(fmt::format("evaluate.questions={}", json({plan.target, plan.heldout}).dump())),
         options_(options),
         setup_(setup),
         seed_(seed),
         jobs_(jobs) {}
 
-  // Returns the index of the job that the finetuning runs wait for.
-  std::size_t add_base() {
+  void add_base() {
     const fs::path data = data_folder(), pretrain = pretrain_folder(setup_.out, seed_);
     const double steps = options_.number("pretrain.steps", 1),
                  batch = options_.number("pretrain.batch", 1);
@@ -59,14 +61,13 @@ class SeedJobs {
         run_finished(pretrain), steps * batch);
     const double passes =
         options_.number("background.batches", 1) * options_.number("background.batch", 1);
-    add("background", "background",
-        {"--checkpoint", (pretrain / "checkpoint").string(), "--data", data.string(), "--seed",
-         seed_text(), "--quiet"},
-        fs::exists(pretrain / "checkpoint" / "background.safetensors"), passes / 3);
-    return jobs_.size() - 1;
+    add_background({.name = "", .arguments = {}, .passes = passes});
+    // One after the other: a checkpoint is written to by one program at a time.
+    for (const ParetoBackground& each : plan_.backgrounds) add_background(each);
   }
 
-  void add_finetuning(std::size_t base, const ParetoMethod& method, const ParetoSetting& setting) {
+  // After add_base().
+  void add_finetuning(const ParetoMethod& method, const ParetoSetting& setting) {
     const fs::path folder = finetune_folder(setup_.out, seed_, method, setting);
     std::vector<std::string> arguments = {
         "--checkpoint", (pretrain_folder(setup_.out, seed_) / "checkpoint").string(),
@@ -82,18 +83,30 @@ class SeedJobs {
     append("--seed", seed_text());
     append("--out", folder.string());
     append("--set", questions_);
+    for (const std::string& each : method.overrides) append("--set", each);
     arguments.push_back("--quiet");
     // Models of all runs would fill the disk; their measurements are what a sweep is for.
     if (!setup_.keep_checkpoints) arguments.push_back("--no-checkpoint");
     const double steps = options_.number("finetune.steps", 1);
     const double batch =
         options_.number("finetune.facts", 1) * options_.number("finetune.wordings", 1);
-    previous_ = base;
+    previous_ = background_.at(method.background);
     add("finetune", run_name(method, setting), arguments, run_finished(folder), steps * batch);
     jobs_.back().kind = method.name;
   }
 
  private:
+  void add_background(const ParetoBackground& background) {
+    const fs::path checkpoint = pretrain_folder(setup_.out, seed_) / "checkpoint";
+    std::vector<std::string> arguments = {
+        "--checkpoint", checkpoint.string(), "--data", data_folder().string(),
+        "--seed",       seed_text(),         "--quiet"};
+    arguments.insert(arguments.end(), background.arguments.begin(), background.arguments.end());
+    add("background", background.name.empty() ? "background" : "background." + background.name,
+        arguments, fs::exists(background_path(checkpoint, background.name)), background.passes / 3);
+    background_[background.name] = jobs_.size() - 1;
+  }
+
   std::string seed_text() const { return std::to_string(seed_); }
   fs::path data_folder() const { return seed_folder(setup_.out, seed_) / "data"; }
 
@@ -112,12 +125,14 @@ class SeedJobs {
     previous_ = jobs_.size() - 1;
   }
 
+  const ParetoPlan& plan_;
   const std::string questions_;  // an override: the runs answer only what the analysis reads
   const Options& options_;
   const SweepSetup& setup_;
   const std::int64_t seed_;
   std::vector<PoolJob>& jobs_;
   std::optional<std::size_t> previous_;
+  std::map<std::string, std::size_t> background_;  // the job that makes it
 };
 
 // What the runs depend on: everything but the list of them.
@@ -130,7 +145,16 @@ json methods_by_name(const json& settings) {
   json out = json::object();
   for (const json& method : settings.at("pareto").at("methods")) {
     out[method.at("name").get<std::string>()] = {{"method", method.value("method", "")},
-                                                 {"optimizer", method.value("optimizer", "")}};
+                                                 {"optimizer", method.value("optimizer", "")},
+                                                 {"overrides", method.value("overrides", json())}};
+  }
+  return out;
+}
+
+json backgrounds_by_name(const json& settings) {
+  json out = json::object();
+  for (const json& each : settings.at("pareto").value("backgrounds", json::array())) {
+    out[each.at("name").get<std::string>()] = each;
   }
   return out;
 }
@@ -150,17 +174,23 @@ std::string disagreement(const json& there, const json& now, const std::string& 
   return "";
 }
 
-std::string disagreement_of_sweeps(const json& there, const json& now) {
-  const std::string settings = disagreement(without_pareto(there), without_pareto(now), "");
-  if (!settings.empty()) return settings;
-  const json methods_there = methods_by_name(there), methods_now = methods_by_name(now);
-  for (const auto& [name, method] : methods_now.items()) {
-    if (!methods_there.contains(name)) continue;
-    const std::string text =
-        disagreement(methods_there[name], method, "pareto.methods." + name + ".");
+// The entries that both have must agree; new ones may come.
+std::string disagreement_of_entries(const json& there, const json& now, const std::string& list) {
+  for (const auto& [name, entry] : now.items()) {
+    if (!there.contains(name)) continue;
+    const std::string text = disagreement(there[name], entry, list + "." + name + ".");
     if (!text.empty()) return text;
   }
   return "";
+}
+
+std::string disagreement_of_sweeps(const json& there, const json& now) {
+  const std::string settings = disagreement(without_pareto(there), without_pareto(now), "");
+  if (!settings.empty()) return settings;
+  const std::string backgrounds = disagreement_of_entries(
+      backgrounds_by_name(there), backgrounds_by_name(now), "pareto.backgrounds");
+  if (!backgrounds.empty()) return backgrounds;
+  return disagreement_of_entries(methods_by_name(there), methods_by_name(now), "pareto.methods");
 }
 
 bool is_seed_folder(const std::string& name) {
@@ -208,18 +238,15 @@ const std::vector<std::string>& sweep_verbs() {
 std::vector<PoolJob> sweep_jobs(const ParetoPlan& plan, const Options& options,
                                 const SweepSetup& setup) {
   std::vector<PoolJob> jobs;
-  std::vector<std::size_t> bases;
   std::vector<SeedJobs> seeds;
   for (std::int64_t seed : plan.seeds) {
     seeds.emplace_back(plan, options, setup, seed, jobs);
-    bases.push_back(seeds.back().add_base());
+    seeds.back().add_base();
   }
   // The pretraining of every seed comes first: it is the longest chain.
   for (const ParetoMethod& method : plan.methods) {
     for (const ParetoSetting& setting : method.settings) {
-      for (std::size_t i = 0; i < seeds.size(); ++i) {
-        seeds[i].add_finetuning(bases[i], method, setting);
-      }
+      for (SeedJobs& seed : seeds) seed.add_finetuning(method, setting);
     }
   }
   return jobs;

@@ -8,12 +8,9 @@
 #include "data/biographies.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
-<<<<<<< HEAD
-#include "train/prepare_documents.h"
-=======
 #include "data/wordnet.h"
 #include "data/wordnet_dataset.h"
->>>>>>> wordnet
+#include "train/prepare_documents.h"
 #include "train/run_lock.h"
 
 namespace slotwise {
@@ -214,11 +211,7 @@ void prepare(const PrepareRequest& request) {
   } else if (kind == "facts") {
     prepare_facts(request.options, request.seed, request.out, request.quiet);
   } else {
-<<<<<<< HEAD
-    user_error("[data] kind must be biographies, facts or text, got '{}'", kind);
-=======
-    user_error("[data] kind must be biographies, wordnet or text, got '{}'", kind);
->>>>>>> wordnet
+    user_error("[data] kind must be biographies, facts, text or wordnet, got '{}'", kind);
   }
   json made = request_json(request);
   made["files"] = file_digests(request.out);

@@ -82,7 +82,7 @@ void clear_counts(const ClearCounts& args) {
 
 void add_document(const AddDocument& args) {
   std::int32_t* df = args.df.data<std::int32_t>();
-  for (const std::int32_t slot : args.slots.span<std::int32_t>()) ++df[slot];
+  for (const std::int32_t slot : args.slots.span<std::int32_t>()) df[slot] += args.weight;
 }
 
 }  // namespace slotwise::kernels::cpu

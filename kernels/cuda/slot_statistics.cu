@@ -104,8 +104,9 @@ __global__ void zero_listed(std::int32_t* counts, const std::int32_t* slots, std
   for (std::int64_t i = global_thread(); i < count; i += global_threads()) counts[slots[i]] = 0;
 }
 
-__global__ void add_one_to_listed(std::int32_t* df, const std::int32_t* slots, std::int64_t count) {
-  for (std::int64_t i = global_thread(); i < count; i += global_threads()) ++df[slots[i]];
+__global__ void add_to_listed(std::int32_t* df, const std::int32_t* slots, std::int64_t count,
+                              std::int32_t weight) {
+  for (std::int64_t i = global_thread(); i < count; i += global_threads()) df[slots[i]] += weight;
 }
 
 std::uint64_t* keys_of(const Tensor& tensor) {
@@ -208,8 +209,8 @@ void clear_counts(const ClearCounts& args) {
 void add_document(const AddDocument& args) {
   const std::int64_t count = args.slots.elements();
   if (count == 0) return;
-  add_one_to_listed<<<grid_for(count), kBlock, 0, stream(args.df)>>>(
-      args.df.data<std::int32_t>(), args.slots.data<std::int32_t>(), count);
+  add_to_listed<<<grid_for(count), kBlock, 0, stream(args.df)>>>(
+      args.df.data<std::int32_t>(), args.slots.data<std::int32_t>(), count, args.weight);
   SLOTWISE_CUDA_LAUNCHED("add_document");
 }
 

@@ -126,6 +126,8 @@ TEST(AddDocument, CountsEachListedSlotOnce) {
   kernels::add_document({df, integers({1, 2})});
   kernels::add_document({df, integers({})});
   EXPECT_EQ(df.to_vector<std::int32_t>(), (Integers{0, 5, 1}));
+  kernels::add_document({df, integers({2, 0}), 7});
+  EXPECT_EQ(df.to_vector<std::int32_t>(), (Integers{7, 5, 8}));
 }
 
 TEST(CountAccesses, AgreesWithAMapOnRandomSlots) {

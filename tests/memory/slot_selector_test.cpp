@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "memory/ranked_table.h"
 #include "tests/support/op_registry.h"
 
 namespace slotwise::testing {
@@ -63,7 +64,7 @@ class SlotSelectorTest : public ::testing::Test {
     df_ = random_integers({kSlots}, 2, kBatches + 1);
   }
 
-  Slots select(const SlotSelector& selector, std::int64_t count, std::int64_t step = 0) const {
+  Slots select(SlotSelector& selector, std::int64_t count, std::int64_t step = 0) const {
     return selector.select(0, counter_, count, step).to_vector<std::int32_t>();
   }
   double tf_idf(std::size_t slot) const {
@@ -149,13 +150,20 @@ TEST_F(SlotSelectorTest, NoAccessesGiveNoRows) {
   }
 }
 
-TEST(IdfTable, IsTheLogarithmOfTheFormula) {
-  const std::vector<float> table = idf_table(3);
-  ASSERT_EQ(table.size(), 4u);
-  EXPECT_FLOAT_EQ(table[0], std::log(4.0f));
-  EXPECT_FLOAT_EQ(table[1], std::log(2.0f));
-  EXPECT_FLOAT_EQ(table[2], std::log(4.0f / 3.0f));
-  EXPECT_EQ(table[3], 0.0f);  // a slot that every batch reads says nothing
+TEST(WeightTable, IsTheFormulaOfTheRule) {
+  const std::vector<float> idf = weight_table({}, 3);
+  ASSERT_EQ(idf.size(), 4u);
+  EXPECT_FLOAT_EQ(idf[0], std::log(4.0f));
+  EXPECT_FLOAT_EQ(idf[1], std::log(2.0f));
+  EXPECT_FLOAT_EQ(idf[2], std::log(4.0f / 3.0f));
+  EXPECT_EQ(idf[3], 0.0f);  // a slot that every batch reads says nothing
+  const std::vector<float> cubed = weight_table({.rule = ScoreRule::idf_power, .power = 3}, 3);
+  for (std::size_t df = 0; df < 4; ++df) {
+    EXPECT_FLOAT_EQ(cubed[df], idf[df] * idf[df] * idf[df]);
+  }
+  EXPECT_EQ(weight_table({.rule = ScoreRule::df}, 3),
+            (std::vector<float>{1.0f, 0.5f, 1.0f / 3.0f, 0.25f}));
+  EXPECT_THROW(weight_table({.rule = ScoreRule::kl}, 3), Error);
 }
 
 }  // namespace

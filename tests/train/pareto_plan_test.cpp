@@ -36,6 +36,64 @@ TEST(ParetoPlan, EveryPresetHasTheSixMethodsWithEqualNumbersOfSettings) {
   }
 }
 
+TEST(ParetoPlan, MethodsMayOverrideSettingsAndNameBackgrounds) {
+  json sparse = {
+      {"name", "kl_text"},
+      {"method", "smf"},
+      {"optimizer", "adam"},
+      {"settings", {{{"learning_rate", 0.05}, {"rows", 8}}}},
+      {"overrides",
+       {{"finetune.rule", "kl"}, {"finetune.background", "text"}, {"finetune.facts", 1}}}};
+  json settings = tree(json::array({kFull, sparse}));
+  settings["background"] = {{"batches", 500}, {"batch", 36}};
+  EXPECT_TRUE(contains(refusal(settings), "there is no background 'text'"));
+  settings["pareto"]["backgrounds"] = {{{"name", "text"}, {"parts", {"text", "more"}}},
+                                       {{"name", "single"}, {"settings", {{"batch", 1}}}},
+                                       {{"name", "new"}, {"facts", true}},
+                                       {{"name", "old"}, {"questions", "old"}}};
+  const ParetoPlan plan = read_pareto_plan(Options::from_json(settings), {});
+  EXPECT_EQ(plan.methods[0].background, "");
+  EXPECT_TRUE(plan.methods[0].overrides.empty());
+  EXPECT_EQ(plan.methods[1].background, "text");
+  EXPECT_EQ(plan.methods[1].overrides,
+            (std::vector<std::string>{"finetune.background=\"text\"", "finetune.facts=1",
+                                      "finetune.rule=\"kl\""}));
+  using Words = std::vector<std::string>;
+  ASSERT_EQ(plan.backgrounds.size(), 4u);
+  EXPECT_EQ(plan.backgrounds[0].arguments,
+            (Words{"--name", "text", "--parts", "text", "--parts", "more"}));
+  EXPECT_EQ(plan.backgrounds[0].passes, 500 * 36);
+  EXPECT_EQ(plan.backgrounds[1].arguments,
+            (Words{"--name", "single", "--set", "background.batch=1"}));
+  EXPECT_EQ(plan.backgrounds[1].passes, 500);
+  EXPECT_EQ(plan.backgrounds[2].arguments, (Words{"--name", "new", "--facts"}));
+  EXPECT_EQ(plan.backgrounds[3].arguments, (Words{"--name", "old", "--questions", "old"}));
+
+  json wrong = settings;
+  wrong["pareto"]["methods"][1]["overrides"] = {{"evaluate.batch", 1}};
+  EXPECT_TRUE(contains(refusal(wrong), "an override sets one value of [finetune]"));
+  wrong = settings;
+  wrong["pareto"]["backgrounds"][1]["name"] = "text";
+  EXPECT_TRUE(contains(refusal(wrong), "the name 'text' stands twice"));
+  wrong = settings;
+  wrong["pareto"]["backgrounds"][0]["part"] = "x";
+  EXPECT_TRUE(contains(refusal(wrong), "unknown key 'part'"));
+  wrong = settings;
+  wrong["pareto"]["backgrounds"][0]["parts"] = "text";
+  EXPECT_TRUE(contains(refusal(wrong), "'parts' must be a list of names"));
+}
+
+TEST(ParetoPlan, AblationsVaryTheBiographies) {
+  const Options options = Options::from_preset("ablations");
+  const ParetoPlan plan = read_pareto_plan(options, {});
+  EXPECT_EQ(plan.name, "ablations");
+  EXPECT_EQ(options.integer("model.hidden_size"),
+            Options::from_preset("biographies").integer("model.hidden_size"));
+  EXPECT_FALSE(options.has("extends"));
+  EXPECT_EQ(plan.seeds.size(), 3u);
+  EXPECT_FALSE(plan.backgrounds.empty());
+}
+
 TEST(ParetoPlan, LabelsAreShortAndTellSettingsApart) {
   EXPECT_EQ(short_label({1e-4}), "lr1e-4");
   EXPECT_EQ(short_label({0.00025}), "lr2.5e-4");

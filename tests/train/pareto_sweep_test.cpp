@@ -21,6 +21,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --out) out=$2 ;;
     --checkpoint) checkpoint=$2 ;;
+    --name) name=.$2 ;;
     --learning-rate) rate=$2 ;;
   esac
   shift
@@ -49,7 +50,7 @@ class ParetoSweepTest : public ::testing::Test {
     create_folder(folder_ / "bin");
     script("prepare", R"(mkdir -p "$out"; touch "$out/dataset.json" "$out/prepare.json")");
     script("pretrain", kPretrain);
-    script("background", R"(touch "$checkpoint/background.safetensors")");
+    script("background", R"(touch "$checkpoint/background$name.safetensors")");
     script("finetune", kFinetune);
     setup_ = {.out = folder_ / "sweep",
               .programs = folder_ / "bin",
@@ -156,6 +157,43 @@ TEST_F(ParetoSweepTest, TheMeasureNamesItsColumnsAndChoosesItsScores) {
   EXPECT_TRUE(contains(csv, ",step,target_f1,target_f1_half0,target_f1_half1,heldout_f1,"));
   EXPECT_TRUE(contains(csv, "smf_adam,4,0.05,32,0,1,20,0.95,0.9,0.9,0.95,0.6,0.6,2.5,64,1,2\n"));
   EXPECT_EQ(summary_json(plan_, results, analysis, {})["measure"], "f1");
+}
+
+TEST_F(ParetoSweepTest, BackgroundsAndOverridesReachTheirPrograms) {
+  json tree = settings();
+  tree["pareto"]["backgrounds"] = {{{"name", "text"}, {"parts", {"text"}}},
+                                   {{"name", "single"}, {"settings", {{"batch", 1}}}}};
+  json sparse = tree["pareto"]["methods"][1];
+  sparse["name"] = "smf_text";
+  sparse["overrides"] = {{"finetune.background", "text"}, {"finetune.rule", "df"}};
+  tree["pareto"]["methods"].push_back(sparse);
+  ASSERT_FALSE(sweep(tree).failure);
+  EXPECT_TRUE(contains(log("background.text"), "--quiet --name text --parts text threads 1"));
+  EXPECT_TRUE(contains(log("background.single"), "--name single --set background.batch=1"));
+  EXPECT_TRUE(contains(log("smf_text-t32-lr0.05"),
+                       "--set evaluate.questions=[\"new\",\"old\"] --set "
+                       "finetune.background=\"text\" --set finetune.rule=\"df\" --quiet"));
+  EXPECT_FALSE(contains(log("smf_adam-t32-lr0.05"), "finetune.background"));
+  const auto job = [&](const std::string& name) {
+    const auto found =
+        std::find_if(jobs_.begin(), jobs_.end(), [&](auto& each) { return each.name == name; });
+    return static_cast<std::size_t>(found - jobs_.begin());
+  };
+  EXPECT_EQ(jobs_.at(job("seed-4/smf_text-t32-lr0.05")).after,
+            std::vector<std::size_t>{job("seed-4/background.text")});
+  EXPECT_EQ(jobs_.at(job("seed-4/smf_adam-t32-lr0.05")).after,
+            std::vector<std::size_t>{job("seed-4/background")});
+
+  // What a kept run was made with may not change under it.
+  const json before = stored(tree)["settings"];
+  json other = before;
+  other["pareto"]["methods"][2]["overrides"]["finetune.rule"] = "kl";
+  EXPECT_TRUE(contains(user_error_of([&] { refuse_other_sweep(setup_.out, before, other); }),
+                       "pareto.methods.smf_text.overrides.finetune.rule"));
+  other = before;
+  other["pareto"]["backgrounds"][0]["parts"] = {"more"};
+  EXPECT_TRUE(contains(user_error_of([&] { refuse_other_sweep(setup_.out, before, other); }),
+                       "pareto.backgrounds.text.parts"));
 }
 
 TEST_F(ParetoSweepTest, ModelsAreKeptOnRequest) {

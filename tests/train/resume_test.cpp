@@ -143,6 +143,12 @@ INSTANTIATE_TEST_SUITE_P(
                               {"smf", "--set", "finetune.micro_batch=3", "--set",
                                "finetune.checkpoint_every=4", "--set", "finetune.row_clip=0.5"}},
                       Setting{"full_micro_batches", {"full", "--set", "finetune.micro_batch=3"}},
+                      Setting{"smf_dynamic_per_sequence",
+                              {"smf", "--set", "finetune.rule=kl", "--set",
+                               "finetune.written_weight=2", "--set", "finetune.per_sequence=true"}},
+                      Setting{"smf_dynamic_micro_batches",
+                              {"smf", "--set", "finetune.rule=idf_power", "--set",
+                               "finetune.written_weight=1", "--set", "finetune.micro_batch=3"}},
                       Setting{"tf", {"tf"}}, Setting{"random", {"random"}},
                       Setting{"all_rows", {"all_rows"}}),
     [](const auto& test) { return test.param.name; });

@@ -40,6 +40,10 @@ int main(int argc, char** argv) {
                          "      --method smf --rows 256 --learning-rate 0.05 --out out/smf\n"
                          "  slotwise-finetune --preset biographies --checkpoint "
                          "out/pretrain/checkpoint --data out/data \\\n"
+                         "      --method smf --rows 256 --learning-rate 0.05 --set "
+                         "finetune.rule=df --out out/df\n"
+                         "  slotwise-finetune --preset biographies --checkpoint "
+                         "out/pretrain/checkpoint --data out/data \\\n"
                          "      --method lora --rank 32 --learning-rate 2e-4 --out out/lora");
   return slotwise::run_program("slotwise-finetune", app, argc, argv, [&] {
     request.run = run.run;

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "train/finetune_setup.h"
 #include "train/options.h"
 #include "train/pareto_analysis.h"
 #include "train/pareto_gnuplot.h"
@@ -83,6 +84,26 @@ class ProgressLine {
   const bool terminal_ = isatty(STDOUT_FILENO) == 1;
   bool shown_ = false;
 };
+
+// What a finetuning run would refuse is found before the pretraining.
+void check_methods(const ParetoPlan& plan, const Options& options) {
+  for (const ParetoMethod& method : plan.methods) {
+    FinetuneRequest request;
+    request.options = Options::from_json(json::parse(options.json_text()));
+    for (const std::string& each : method.overrides) request.options.override_with(each);
+    request.method = method.method;
+    const ParetoSetting& setting = method.settings.front();
+    request.learning_rate = setting.learning_rate;
+    if (!method.optimizer.empty()) request.row_optimizer = method.optimizer;
+    if (setting.rows > 0) request.rows = setting.rows;
+    if (setting.rank > 0) request.rank = setting.rank;
+    try {
+      read_finetune_settings(request);
+    } catch (const UserError& error) {
+      user_error("pareto.methods, {}: {}", method.name, error.what());
+    }
+  }
+}
 
 // 0, or the exit status with which the program ends.
 int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& setup,
@@ -184,6 +205,7 @@ int run(const Arguments& arguments) {
     setup.settings_arguments.insert(setup.settings_arguments.end(), {"--set", each});
   }
   const ParetoPlan plan = read_pareto_plan(options, arguments.seeds);
+  check_methods(plan, options);
   const int status = run_sweep(plan, options, setup, arguments);
   if (status == 0) {
     write_report(plan, out,
