@@ -40,6 +40,8 @@ TEST_F(BadSettings, KeysAndValues) {
   settings_refused("pretrain.learning_rate=nan", {"'pretrain.learning_rate' must be a finite"});
   settings_refused("pretrain.learning_rate=inf", {"'pretrain.learning_rate' must be a finite"});
   settings_refused("pretrain.learning_rate=-1", {"learning_rate must be above 0"});
+  settings_refused("pretrain.embedding_learning_rate=-1",
+                   {"pretrain.embedding_learning_rate must be at least 0, got -1"});
   settings_refused("pretrain.beta2=1.0", {"'pretrain.beta2' must be from 0"});
   settings_refused("pretrain.optimizer=adam", {"'pretrain.optimizer' must be adamw or sgd"});
   settings_refused("pretrain.schedule=step", {"schedule must be constant, linear or cosine"});
