@@ -96,6 +96,18 @@ TEST_F(BadSettings, Usage) {
   refuses("inspect", {"--checkpoint", checkpoint_, "--logits-for", "x"}, {"--out-logits"}, 2);
 }
 
+TEST_F(BadSettings, EvaluationsThatDoNotFit) {
+  const std::string file = data_ / "questions_new.jsonl";
+  const Words model = {"--checkpoint", checkpoint_};
+  refuses("evaluate", model + Words{"--questions", "a=" + file, "a=" + file},
+          {"two sets of questions 'a' for answers", "NAME=FILE"});
+  refuses("evaluate", model + Words{"--multiple-choice", file}, {"a row has no \"choices\""});
+  refuses("evaluate", model + Words{"--data", data_, "--base", checkpoint_, "--memory-off"},
+          {"leave out --memory-off"});
+  refuses("evaluate", model + Words{"--multiple-choice", "a=missing.jsonl"}, {"missing.jsonl"});
+  refuses("evaluate", model + Words{"--questions", file, "--limit", "-1"}, {"--limit"}, 2);
+}
+
 TEST_F(BadSettings, FinetuningThatDoesNotFit) {
   const auto refused = [&](const std::string& method, const Words& more, const Words& phrases,
                            int code = 1) {
