@@ -15,6 +15,8 @@
 #include "train/metrics_log.h"
 #include "train/model_batch.h"
 #include "train/progress.h"
+#include "train/retention_plot.h"
+#include "train/retention_probe.h"
 #include "train/run_lock.h"
 #include "train/step_memory.h"
 
@@ -53,6 +55,12 @@ class Finetuning {
     }
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
+    if (settings_.retention_every > 0) {
+      retention_ = std::make_unique<RetentionProbe>(
+          dataset_, evaluation_, positions, stream,
+          RetentionRequest{settings_.steps, settings_.retention_every,
+                           settings_.retention_questions});
+    }
     method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
     resume();
     method_->expect(repeated_rows(stream, evaluator));
@@ -117,6 +125,7 @@ class Finetuning {
     seconds_ = seconds_before_ = trainer.at("seconds");
     evaluations_ = trainer.at("evaluations");
     trainable_ = trainer.at("trainable");
+    if (retention_) retention_->matrix().load_rows(trainer.at("retention"));
     std::vector<NamedTensor> weights;
     for (const Parameter& parameter : base_.model->parameters().all()) {
       weights.push_back({parameter.name, parameter.variable.value()});
@@ -189,6 +198,7 @@ class Finetuning {
   // What is due at this step. False where it was stopped: the rest is due again then.
   bool measure(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
     try {
+      if (retention_) retention_->ask_if_due(*base_.model, step_);
       if (evaluation_due()) evaluate(evaluator, log, progress);
       return true;
     } catch (const Interrupted&) {
@@ -223,6 +233,7 @@ class Finetuning {
                       {"seconds", seconds_},
                       {"trainable", trainable_},
                       {"evaluations", evaluations_}};
+      if (retention_) trainer["retention"] = retention_->matrix().rows_json();
       state.trainer_json = trainer.dump();
     }
     save_checkpoint(folder_.checkpoint(), *base_.model, *base_.tokenizer, state, base_.folder);
@@ -245,7 +256,14 @@ class Finetuning {
                    {"trainable_per_batch", trainable_},
                    {"rows_touched", method_->rows_touched()},
                    {"evaluations", evaluations_}};
+    if (retention_) result["retention"] = retention_->matrix().json_result();
     folder_.finish(result, save_model);
+    if (retention_ && !request_.run.quiet) {
+      fmt::print("\n{}", retention_->matrix().text());
+      if (draw_retention(result["retention"], request_.run.out)) {
+        fmt::print("{}\n", (request_.run.out / "retention.png").string());
+      }
+    }
     if (request_.run.memory_report) fmt::print("\n{}", memory_text_);
   }
 
@@ -256,6 +274,7 @@ class Finetuning {
   Checkpoint base_;
   RunFolder folder_{request_.run, run_json()};
   std::unique_ptr<FinetuneMethod> method_;
+  std::unique_ptr<RetentionProbe> retention_;  // null: not measured
   std::int64_t step_ = 0;
   std::int64_t trainable_ = 0;
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts

@@ -117,6 +117,10 @@ TEST_F(BadSettings, FinetuningThatDoesNotFit) {
   refused("smf", {"--optimizer", "lion"}, {"--optimizer must be adam or sgd", "'lion'"});
   refused("full", {"--set", "finetune.steps=-5"}, {"'finetune.steps' must be from 1"});
   refused("full", {"--set", "finetune.facts=0"}, {"'finetune.facts' must be from 1"});
+  refused("full", {"--set", "finetune.order=random"}, {"finetune.order must be shuffled or"});
+  refused("full",
+          {"--set", "finetune.retention_every=5", "--set", "finetune.retention_questions=x"},
+          {"has no questions \"x\""});
   refused("full", {"--set", "finetune.append_eos=true"}, {"the tokenizer has none"});
   Words words = world().finetune(out_, "smf");
   *std::find(words.begin(), words.end(), "12") = "0";

@@ -124,5 +124,33 @@ TEST(EvaluateProgram, AnInterruptStopsItBetweenBatches) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
+TEST(FinetuneRetention, IsMeasuredAndResumes) {
+  const TemporaryFolder folder;
+  const auto words = [&](const char* name) {
+    return tiny_world().finetune(folder / name, "smf") +
+           Words{"--set", "finetune.retention_every=3",
+                 "--set", "finetune.order=sequential",
+                 "--set", "finetune.facts=1"};
+  };
+  const Finished done = run_well("finetune", words("straight"));
+  run_well("finetune", words("parts") + Words{"--stop-after", "7"});
+  run_well("finetune", words("parts"));
+  const json straight = json::parse(read_file(folder / "straight/result.json")).at("retention");
+  EXPECT_EQ(json::parse(read_file(folder / "parts/result.json")).at("retention"), straight);
+
+  const std::size_t facts = straight.at("groups").size();
+  ASSERT_GE(facts, 2u);
+  EXPECT_EQ(straight.at("groups")[0].at("facts"), 3);
+  EXPECT_EQ(straight.at("questions"), "new");
+  EXPECT_EQ(straight.at("rows").front().at("step"), 0);
+  EXPECT_EQ(straight.at("rows").back().at("step"), 20);
+  std::int64_t questions = 0;
+  for (const json& group : straight.at("groups")) {
+    questions += group.at("questions").get<std::int64_t>();
+  }
+  EXPECT_EQ(questions, static_cast<std::int64_t>(new_questions().size()));
+  EXPECT_TRUE(contains(done.out, "Facts taught earlier in the stream")) << done.out;
+}
+
 }  // namespace
 }  // namespace slotwise::testing
