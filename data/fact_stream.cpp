@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/random.h"
 #include "data/json_lines.h"
@@ -103,7 +104,11 @@ std::int64_t FactStream::longest_wording() const {
 std::vector<std::int64_t> FactStream::facts_of_batch(std::int64_t index) const {
   SLOTWISE_CHECK(index >= 0, "[fact_stream] no batch {}", index);
   const std::int64_t epoch = index / batches_per_epoch();
-  const auto order = Random(options_.seed, fmt::format("facts/{}", epoch)).permutation(facts());
+  std::vector<std::int64_t> order(static_cast<std::size_t>(facts()));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  if (!options_.in_order) {
+    order = Random(options_.seed, fmt::format("facts/{}", epoch)).permutation(facts());
+  }
   const std::int64_t begin = index % batches_per_epoch() * options_.facts_per_batch;
   const std::int64_t end = std::min(begin + options_.facts_per_batch, facts());
   return {order.begin() + begin, order.begin() + end};

@@ -1,5 +1,6 @@
 // Finetuning batches: a few facts, each in several wordings. An epoch visits every fact once, in a
-// random order; its last batch may hold fewer facts. Batch i is a pure function of (seed, i).
+// random order or that of the file; its last batch may hold fewer facts. Batch i is a pure function
+// of (seed, i).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct FactStreamOptions {
   // every fact fills the same number of rows.
   int wordings_per_fact = 9;
   bool append_eos = false;
-  int max_tokens = 0;  // per wording, with the special tokens; 0: no limit
+  bool in_order = false;  // every epoch in the order of the file
+  int max_tokens = 0;     // per wording, with the special tokens; 0: no limit
   // Loss is taken from the answer's first token on, not on what leads to it. Wordings that go on
   // for more than kAfterAnswer bytes after the answer are left out: there it cannot be asked for.
   bool loss_on_answers = false;

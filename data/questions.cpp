@@ -30,10 +30,6 @@ std::optional<int> small_integer(const json& row, const char* name, std::size_t 
 
 }  // namespace
 
-std::string prompt_text(const Question& question) {
-  return question.is_prompt ? question.text : "Question: " + question.text + "\nAnswer:";
-}
-
 std::vector<Question> read_questions(const std::filesystem::path& path) {
   std::vector<Question> questions;
   read_json_lines(path, [&](const json& row, std::int64_t line) {

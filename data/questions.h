@@ -22,9 +22,6 @@ struct Question {
   std::string solution;              // worked solution; else empty
 };
 
-// What is put before the model: the prompt as it is, or the question in a frame for one.
-std::string prompt_text(const Question& question);
-
 // At least one question; every row has a text and at least one answer.
 std::vector<Question> read_questions(const std::filesystem::path& path);
 

@@ -7,6 +7,7 @@
 #include "data/fact_stream.h"
 #include "data/questions.h"
 #include "data/tokenizer.h"
+#include "train/prompt.h"
 
 namespace slotwise {
 namespace {
@@ -69,8 +70,9 @@ void BackgroundCorpus::take_questions(const Dataset& dataset, const std::string&
   name_ = "questions " + role;
   const Tokenizer& tokenizer = dataset.tokenizer();
   for (const Question& question : read_questions(dataset.questions_path(role))) {
+    const std::string asked = asked_text(question);
     std::vector<std::int32_t> tokens =
-        tokenizer.encode(prompt_text(question) + " " + question.answers.front());
+        tokenizer.encode(asked + following(asked, question.answers.front()));
     if (tokenizer.special().bos) tokens.insert(tokens.begin(), *tokenizer.special().bos);
     sequences_.push_back(std::move(tokens));
   }

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "data/answer_metrics.h"
 #include "data/tokenizer.h"
 #include "layers/generation.h"
+#include "train/evaluation_progress.h"
 #include "train/model_batch.h"
+#include "train/prompt.h"
 
 namespace slotwise {
 namespace {
@@ -41,11 +42,6 @@ std::vector<std::int32_t> tokens_with_line_break(const Tokenizer& tokenizer) {
   return out;
 }
 
-// An answer as it stands behind its prompt.
-std::string continuation(const std::string& prompt, const std::string& answer) {
-  return prompt.ends_with(' ') || prompt.ends_with('\n') ? answer : " " + answer;
-}
-
 // Prompts of like length side by side, so that a batch has little padding. Answers of one token
 // need none, and keep the order in which the prefix cache knows them.
 std::vector<std::size_t> order_of_asking(const QuestionSet& set) {
@@ -59,25 +55,13 @@ std::vector<std::size_t> order_of_asking(const QuestionSet& set) {
   return order;
 }
 
-double text_loss(MemoryModel& model, const std::vector<std::vector<std::int32_t>>& rows,
-                 std::int64_t batch, int pad, std::int64_t& tokens) {
-  const NoGrad no_grad;
-  double sum = 0.0;
-  tokens = 0;
-  for (std::size_t begin = 0; begin < rows.size(); begin += static_cast<std::size_t>(batch)) {
-    const std::size_t end = std::min(rows.size(), begin + static_cast<std::size_t>(batch));
-    const TokenBatch piece = make_batch({rows.begin() + static_cast<std::ptrdiff_t>(begin),
-                                         rows.begin() + static_cast<std::ptrdiff_t>(end)},
-                                        pad);
-    const ModelBatch ready = make_model_batch(piece, model.device());
-    const Tensor hidden = model.decoder().hidden(ready.tokens, ready.context).value();
-    for (const float loss :
-         token_losses(hidden, model.decoder().head().value(), ready.targets).to_vector<float>()) {
-      sum += loss;
-    }
-    tokens += piece.valid_tokens;
-  }
-  return tokens > 0 ? sum / static_cast<double>(tokens) : 0.0;
+std::string note_on(const QuestionSet& set) {
+  const bool prompts = std::all_of(set.questions.begin(), set.questions.end(),
+                                   [](const Question& each) { return each.is_prompt; });
+  return fmt::format(
+      "greedy answers of at most {} tokens, ended by a line break or end-of-text; prompt: {}",
+      set.max_new_tokens,
+      prompts ? "that of the row" : "\"Question: ...\\nAnswer:\" (a \"prompt\" as it stands)");
 }
 
 }  // namespace
@@ -91,18 +75,32 @@ Evaluator::Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& option
   options_.text_window = std::min(options_.text_window, positions);
 }
 
+std::vector<Question> Evaluator::take(const std::string& role, const char* kind,
+                                      const std::vector<Question>& questions) {
+  if (!names_.insert(fmt::format("{}/{}", kind, role)).second) {
+    user_error("there are two sets of questions '{}' for {}; give one another name: NAME=FILE",
+               role, kind);
+  }
+  const auto most = static_cast<std::size_t>(options_.limit);
+  if (most == 0 || questions.size() <= most) return questions;
+  return {questions.begin(), questions.begin() + options_.limit};
+}
+
 void Evaluator::add_questions(const std::string& role, const std::vector<Question>& questions) {
-  QuestionSet set{role, questions, {}, std::max<std::int64_t>(1, options_.max_new_tokens)};
-  for (const Question& question : questions) {
+  QuestionSet set{role,
+                  take(role, "answers", questions),
+                  {},
+                  std::max<std::int64_t>(1, options_.max_new_tokens)};
+  for (const Question& question : set.questions) {
     std::vector<std::int32_t> prompt;
     if (tokenizer_.special().bos) prompt.push_back(*tokenizer_.special().bos);
-    const std::string text = prompt_text(question);
+    const std::string text = asked_text(question);
     const auto tokens = tokenizer_.encode(text);
     prompt.insert(prompt.end(), tokens.begin(), tokens.end());
     if (prompt.empty()) user_error("question {} of '{}' is empty", question.id, role);
     set.prompts.push_back(std::move(prompt));
     if (options_.max_new_tokens > 0) continue;
-    const auto answer = tokenizer_.encode(continuation(text, question.answers.front()));
+    const auto answer = tokenizer_.encode(following(text, question.answers.front()));
     set.max_new_tokens = std::max(set.max_new_tokens, static_cast<std::int64_t>(answer.size()));
   }
   for (std::size_t i = 0; i < set.prompts.size(); ++i) {
@@ -114,7 +112,22 @@ void Evaluator::add_questions(const std::string& role, const std::vector<Questio
           set.questions[i].id, role, length, set.max_new_tokens, positions_);
     }
   }
+  set.note = note_on(set);
   sets_.push_back(std::move(set));
+}
+
+void Evaluator::add_multiple_choice(const std::string& role,
+                                    const std::vector<Question>& questions) {
+  const std::vector<Question> some = take(role, "multiple choice", questions);
+  if (!has_choices(some)) {
+    user_error("'{}' cannot be scored as multiple choice: a row has no \"choices\"", role);
+  }
+  choices_.push_back(make_multiple_choice(role, some, tokenizer_, positions_));
+}
+
+void Evaluator::add_likelihood(const std::string& role, const std::vector<Question>& questions) {
+  likelihoods_.push_back(
+      make_likelihood(role, take(role, "likelihood", questions), tokenizer_, positions_));
 }
 
 void Evaluator::set_text(const TokenShard& shard) {
@@ -145,7 +158,17 @@ void Evaluator::add_dataset(const Dataset& dataset) {
   for (const auto& [role, file] : sets) {
     const auto& wanted = options_.questions;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), role) == wanted.end()) continue;
-    add_questions(role, read_questions(dataset.questions_path(role)));
+    const std::vector<Question> questions = read_questions(dataset.questions_path(role));
+    const auto& asked = options_.asked;
+    if (std::find(asked.begin(), asked.end(), role) != asked.end()) {
+      add_questions(role, questions);
+    } else if (has_choices(questions)) {
+      add_multiple_choice(role, questions);
+    } else if (has_solutions(questions)) {
+      add_likelihood(role, questions);
+    } else {
+      add_questions(role, questions);
+    }
   }
   if (!dataset.manifest().heldout_text.empty()) set_text(dataset.heldout_text());
 }
@@ -158,15 +181,32 @@ std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSe
   generation.last_tokens = line_breaks_;
   const std::vector<std::size_t> order = order_of_asking(set);
   const auto batch = static_cast<std::size_t>(options_.batch);
+  EvaluationProgress progress(
+      set.role, static_cast<std::int64_t>((order.size() + batch - 1) / batch), options_.quiet);
   for (std::size_t begin = 0; begin < order.size(); begin += batch) {
     const std::size_t end = std::min(order.size(), begin + batch);
     TokenRows prompts;
+    std::int64_t read = 0;
     for (std::size_t i = begin; i < end; ++i) prompts.push_back(set.prompts[order[i]]);
     const TokenRows tokens = generate(model.decoder(), prompts, generation, model.device());
     for (std::size_t i = begin; i < end; ++i) {
       const std::string text = tokenizer_.decode(tokens[i - begin]);
       out[order[i]] = text.substr(0, text.find('\n'));
+      read += static_cast<std::int64_t>(prompts[i - begin].size() + tokens[i - begin].size());
     }
+    progress.batch_done(read);
+  }
+  return out;
+}
+
+std::vector<double> Evaluator::scores(MemoryModel& model, const QuestionSet& set) const {
+  const HooksForEvaluation hooks(model, false);
+  const std::vector<std::string> predictions = answers(model, set);
+  std::vector<double> out;
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const AnswerScore score =
+        best_score(predictions[i], set.questions[i].answers, AnswerNormalisation::squad);
+    out.push_back(options_.measure == AnswerMeasure::exact ? score.exact : score.f1);
   }
   return out;
 }
@@ -174,9 +214,11 @@ std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSe
 QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) const {
   QuestionScores out;
   out.count = static_cast<std::int64_t>(set.questions.size());
+  out.note = set.note;
   if (out.count == 0) return out;
   const std::vector<std::string> predictions = answers(model, set);
   double half_sum[2] = {0, 0}, half_count[2] = {0, 0};
+  std::vector<double> f1, f1_trivia_qa;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const Question& question = set.questions[i];
     const AnswerScore squad =
@@ -184,19 +226,25 @@ QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) cons
     const AnswerScore trivia =
         best_score(predictions[i], question.answers, AnswerNormalisation::trivia_qa);
     out.exact += squad.exact;
-    out.f1 += squad.f1;
     out.exact_trivia_qa += trivia.exact;
-    out.f1_trivia_qa += trivia.f1;
+    f1.push_back(squad.f1);
+    f1_trivia_qa.push_back(trivia.f1);
     if (question.half) {
       half_sum[*question.half] += options_.measure == AnswerMeasure::exact ? squad.exact : squad.f1;
       half_count[*question.half] += 1;
     }
   }
   const auto count = static_cast<double>(out.count);
+  out.exact_interval = wilson_interval(out.exact, out.count);
+  out.exact_trivia_qa_interval = wilson_interval(out.exact_trivia_qa, out.count);
+  if (options_.intervals) {
+    out.f1_interval = bootstrap_interval(f1);
+    out.f1_trivia_qa_interval = bootstrap_interval(f1_trivia_qa);
+  }
   out.exact /= count;
-  out.f1 /= count;
+  out.f1 = std::accumulate(f1.begin(), f1.end(), 0.0) / count;
   out.exact_trivia_qa /= count;
-  out.f1_trivia_qa /= count;
+  out.f1_trivia_qa = std::accumulate(f1_trivia_qa.begin(), f1_trivia_qa.end(), 0.0) / count;
   out.has_halves = half_count[0] > 0 && half_count[1] > 0;
   if (out.has_halves) {
     out.half0 = half_sum[0] / half_count[0];
@@ -205,13 +253,50 @@ QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) cons
   return out;
 }
 
+void Evaluator::measure_text(MemoryModel& model, Result& result) const {
+  const NoGrad no_grad;
+  const auto step = static_cast<std::size_t>(options_.batch);
+  EvaluationProgress progress(
+      "held-out text", static_cast<std::int64_t>((text_.size() + step - 1) / step), options_.quiet);
+  double sum = 0.0;
+  std::vector<double> window_sums, window_tokens;
+  for (std::size_t begin = 0; begin < text_.size(); begin += step) {
+    const std::size_t end = std::min(text_.size(), begin + step);
+    const TokenBatch piece = make_batch({text_.begin() + static_cast<std::ptrdiff_t>(begin),
+                                         text_.begin() + static_cast<std::ptrdiff_t>(end)},
+                                        pad_id(tokenizer_));
+    const ModelBatch ready = make_model_batch(piece, model.device());
+    const Tensor hidden = model.decoder().hidden(ready.tokens, ready.context).value();
+    const auto losses =
+        token_losses(hidden, model.decoder().head().value(), ready.targets).to_vector<float>();
+    std::size_t next = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t tokens = text_[i].size() - 1;
+      const double before = sum;
+      for (std::size_t t = 0; t < tokens; ++t) sum += losses[next++];
+      window_sums.push_back(sum - before);
+      window_tokens.push_back(static_cast<double>(tokens));
+    }
+    result.text_tokens += piece.valid_tokens;
+    progress.batch_done(piece.valid_tokens);
+  }
+  if (result.text_tokens == 0) return;
+  result.text_loss = sum / static_cast<double>(result.text_tokens);
+  if (options_.intervals) result.text_interval = bootstrap_interval(window_sums, window_tokens);
+}
+
 Evaluator::Result Evaluator::run(MemoryModel& model, bool memory_off) const {
   const HooksForEvaluation hooks(model, memory_off);
   Result result;
   result.measure = options_.measure;
   for (const QuestionSet& set : sets_) result.questions.emplace_back(set.role, score(model, set));
-  result.text_loss =
-      text_loss(model, text_, options_.batch, pad_id(tokenizer_), result.text_tokens);
+  for (const MultipleChoiceSet& set : choices_) {
+    result.likelihoods.push_back(measure_multiple_choice(model, set, options_.quiet));
+  }
+  for (const LikelihoodSet& set : likelihoods_) {
+    result.likelihoods.push_back(measure_likelihood(model, set, options_.quiet));
+  }
+  measure_text(model, result);
   return result;
 }
 
@@ -223,40 +308,6 @@ std::vector<TokenRows> Evaluator::rows() const {
   TokenRows& text = out.emplace_back();
   for (const auto& window : text_) {
     if (window.size() > 1) text.emplace_back(window.begin(), window.end() - 1);
-  }
-  return out;
-}
-
-nlohmann::json Evaluator::Result::json() const {
-  nlohmann::json sets = nlohmann::json::object();
-  for (const auto& [role, scores] : questions) {
-    nlohmann::json& set = sets[role];
-    set = {{"count", scores.count},
-           {"exact", scores.exact},
-           {"f1", scores.f1},
-           {"exact_trivia_qa", scores.exact_trivia_qa},
-           {"f1_trivia_qa", scores.f1_trivia_qa}};
-    if (scores.has_halves) {
-      set["half0"] = scores.half0;
-      set["half1"] = scores.half1;
-    }
-  }
-  return {{"measure", key_of(measure)},
-          {"questions", sets},
-          {"text_loss", text_loss},
-          {"text_tokens", text_tokens}};
-}
-
-std::string Evaluator::Result::text() const {
-  std::string out = fmt::format("{:<16}{:>7}{:>13}{:>11}{:>15}{:>13}\n", "questions", "count",
-                                "exact SQuAD", "F1 SQuAD", "exact TriviaQA", "F1 TriviaQA");
-  for (const auto& [role, scores] : questions) {
-    out += fmt::format("{:<16}{:>7}{:>13.3f}{:>11.3f}{:>15.3f}{:>13.3f}\n", role, scores.count,
-                       scores.exact, scores.f1, scores.exact_trivia_qa, scores.f1_trivia_qa);
-  }
-  if (text_tokens > 0) {
-    out +=
-        fmt::format("held-out text   {:.4f} nats a token over {} tokens\n", text_loss, text_tokens);
   }
   return out;
 }

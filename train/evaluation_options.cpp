@@ -25,6 +25,7 @@ EvaluationOptions read_evaluation_options(const Options& options, const DatasetM
   out.measure = read_answer_measure(options);
   out.batch = options.count("evaluate.batch", 1, out.batch);
   out.max_new_tokens = options.count("evaluate.max_new_tokens", 0, out.max_new_tokens);
+  out.limit = options.count("evaluate.limit", 0, out.limit);
   out.text_rows = options.count("evaluate.text_rows", 0, out.text_rows);
   out.text_window = options.count("evaluate.text_window", 1, out.text_window);
   const nlohmann::json& questions = options.tree("evaluate.questions");
@@ -38,8 +39,12 @@ EvaluationOptions read_evaluation_options(const Options& options, const DatasetM
     }
     out.questions = questions.get<std::vector<std::string>>();
   }
-  check_role(options, "target", dataset);
-  check_role(options, "heldout", dataset);
+  for (const char* key : {"target", "heldout"}) {
+    check_role(options, key, dataset);
+    // A sweep compares answers.
+    const std::string role = options.text(std::string("evaluate.") + key, "");
+    if (!role.empty()) out.asked.push_back(role);
+  }
   options.refuse_unread("evaluate");
   return out;
 }
@@ -52,6 +57,7 @@ nlohmann::json evaluation_json(const EvaluationOptions& options) {
                         {"text_window", options.text_window}};
   // Only where it is not the default, so that runs begun before there was a choice can go on.
   if (options.measure != AnswerMeasure::exact) out["measure"] = key_of(options.measure);
+  if (options.limit > 0) out["limit"] = options.limit;
   return out;
 }
 

@@ -16,6 +16,8 @@
 #include "train/metrics_log.h"
 #include "train/model_batch.h"
 #include "train/progress.h"
+#include "train/retention_plot.h"
+#include "train/retention_probe.h"
 #include "train/run_lock.h"
 #include "train/step_memory.h"
 
@@ -54,27 +56,28 @@ class Finetuning {
     }
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
+    if (settings_.retention_every > 0) {
+      retention_ = std::make_unique<RetentionProbe>(
+          dataset_, evaluation_, positions, stream,
+          RetentionRequest{settings_.steps, settings_.retention_every,
+                           settings_.retention_questions});
+    }
     method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
     resume();
     method_->expect(repeated_rows(stream, evaluator));
     folder_.begin();
     MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("finetune", step_, settings_.steps, request_.run.quiet);
-    if (step_ == 0) evaluate(evaluator, log, progress);
+    if (!measure(evaluator, log, progress)) return stopped(progress);
     const std::int64_t first = step_;
     while (step_ < settings_.steps) {
       log.write(train_step(stream, progress));
-      if (step_ % settings_.evaluate_every == 0 || step_ == settings_.steps) {
-        evaluate(evaluator, log, progress);
-      }
+      if (!measure(evaluator, log, progress)) return stopped(progress);
       if (step_ == settings_.steps) break;
       const bool stop = interrupted() ||
                         (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
-      if (stop || folder_.checkpoint_due(step_, settings_.checkpoint_every)) save(true);
-      if (stop) {
-        progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
-        return RunEnd::interrupted;
-      }
+      if (stop) return stopped(progress);
+      if (folder_.checkpoint_due(step_, settings_.checkpoint_every)) save(true);
     }
     finish();
     return RunEnd::finished;
@@ -123,6 +126,7 @@ class Finetuning {
     seconds_ = seconds_before_ = trainer.at("seconds");
     evaluations_ = trainer.at("evaluations");
     trainable_ = trainer.at("trainable");
+    if (retention_) retention_->matrix().load_rows(trainer.at("retention"));
     std::vector<NamedTensor> weights;
     for (const Parameter& parameter : base_.model->parameters().all()) {
       weights.push_back({parameter.name, parameter.variable.value()});
@@ -180,6 +184,29 @@ class Finetuning {
                      dense ? NeededActivations::all : NeededActivations::above_memory));
   }
 
+  RunEnd stopped(Progress& progress) {
+    if (step_ > 0) save(true);  // before there is nothing to lose
+    progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
+    return RunEnd::interrupted;
+  }
+
+  // Not where a run resumes at a step that it evaluated before it stopped.
+  bool evaluation_due() const {
+    const bool asked = step_ % settings_.evaluate_every == 0 || step_ == settings_.steps;
+    return asked && (evaluations_.empty() || evaluations_.back().at("step") != step_);
+  }
+
+  // What is due at this step. False where it was stopped: the rest is due again then.
+  bool measure(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
+    try {
+      if (retention_) retention_->ask_if_due(*base_.model, step_);
+      if (evaluation_due()) evaluate(evaluator, log, progress);
+      return true;
+    } catch (const Interrupted&) {
+      return false;
+    }
+  }
+
   void evaluate(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
     const Evaluator::Result result = evaluator.run(*base_.model);
     folder_.expect_finite(step_, result.text_loss, 0.0);
@@ -191,6 +218,9 @@ class Finetuning {
     for (const auto& [role, scores] : result.questions) {
       line += fmt::format("  {} {:.3f}", role, scores.of(evaluation_.measure));
     }
+    for (const Measured& set : result.likelihoods) {
+      line += fmt::format("  {} {:.3f}", set.rows[0].set, set.rows[0].value);
+    }
     progress.message(line + fmt::format("  text loss {:.4f}", result.text_loss));
   }
 
@@ -199,12 +229,13 @@ class Finetuning {
     if (with_state) {
       state.optimizer = method_->optimizer_state();
       state.adapters = method_->adapters();
-      state.trainer_json = json({{"program", "finetune"},
-                                 {"step", step_},
-                                 {"seconds", seconds_},
-                                 {"trainable", trainable_},
-                                 {"evaluations", evaluations_}})
-                               .dump();
+      json trainer = {{"program", "finetune"},
+                      {"step", step_},
+                      {"seconds", seconds_},
+                      {"trainable", trainable_},
+                      {"evaluations", evaluations_}};
+      if (retention_) trainer["retention"] = retention_->matrix().rows_json();
+      state.trainer_json = trainer.dump();
     }
     save_checkpoint(folder_.checkpoint(), *base_.model, *base_.tokenizer, state, base_.folder);
   }
@@ -214,19 +245,26 @@ class Finetuning {
     expect_finite_weights(*base_.model, step_);
     std::function<void()> save_model;
     if (request_.keep_checkpoint) save_model = [this] { save(false); };
-    folder_.finish({{"finished", true},
-                    {"seconds", seconds_},
-                    {"steps", settings_.steps},
-                    {"method", request_.method},
-                    {"optimizer", settings_.optimizer_name},
-                    {"learning_rate", request_.learning_rate},
-                    {"rows", request_.rows.value_or(0)},
-                    {"rank", request_.rank.value_or(0)},
-                    {"seed", request_.seed},
-                    {"trainable_per_batch", trainable_},
-                    {"rows_touched", method_->rows_touched()},
-                    {"evaluations", evaluations_}},
-                   save_model);
+    json result = {{"finished", true},
+                   {"seconds", seconds_},
+                   {"steps", settings_.steps},
+                   {"method", request_.method},
+                   {"optimizer", settings_.optimizer_name},
+                   {"learning_rate", request_.learning_rate},
+                   {"rows", request_.rows.value_or(0)},
+                   {"rank", request_.rank.value_or(0)},
+                   {"seed", request_.seed},
+                   {"trainable_per_batch", trainable_},
+                   {"rows_touched", method_->rows_touched()},
+                   {"evaluations", evaluations_}};
+    if (retention_) result["retention"] = retention_->matrix().json_result();
+    folder_.finish(result, save_model);
+    if (retention_ && !request_.run.quiet) {
+      fmt::print("\n{}", retention_->matrix().text());
+      if (draw_retention(result["retention"], request_.run.out)) {
+        fmt::print("{}\n", (request_.run.out / "retention.png").string());
+      }
+    }
     if (request_.run.memory_report) fmt::print("\n{}", memory_text_);
   }
 
@@ -237,6 +275,7 @@ class Finetuning {
   Checkpoint base_;
   RunFolder folder_{request_.run, run_json()};
   std::unique_ptr<FinetuneMethod> method_;
+  std::unique_ptr<RetentionProbe> retention_;  // null: not measured
   std::int64_t step_ = 0;
   std::int64_t trainable_ = 0;
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts

@@ -153,6 +153,14 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
     user_error("a finetuning batch of {} facts x {} wordings has more than {} rows; lower one",
                s.stream.facts_per_batch, s.stream.wordings_per_fact, kMostRows);
   }
+  const std::string order = options.text("finetune.order", "shuffled");
+  if (order != "shuffled" && order != "sequential") {
+    user_error("finetune.order must be shuffled or sequential, got '{}'", order);
+  }
+  s.stream.in_order = order == "sequential";
+  s.retention_every = options.count("finetune.retention_every", 0, 0);
+  s.retention_questions =
+      options.text("finetune.retention_questions", options.text("evaluate.target", "new"));
   s.stream.append_eos = options.flag("finetune.append_eos", false);
   const std::string loss = options.text("finetune.loss", "tokens");
   if (loss != "tokens" && loss != "answers") {

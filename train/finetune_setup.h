@@ -19,6 +19,8 @@ struct FinetuneSettings {
   // Of smf: the rule by which rows are ranked, and against which background of the checkpoint.
   RankingOptions ranking;
   std::string background;  // "": background.safetensors
+  std::int64_t retention_every = 0;  // steps that teach a group of facts; 0: not measured
+  std::string retention_questions;   // the set whose questions are asked
   double row_clip = 0.0;
   std::int64_t prefix_cache_bytes = 0;
   double lora_alpha = 0.0;  // 0: twice the rank

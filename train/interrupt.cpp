@@ -34,4 +34,8 @@ bool interrupted() {
   return g_interrupted != 0;
 }
 
+void throw_if_interrupted() {
+  if (interrupted()) throw Interrupted();
+}
+
 }  // namespace slotwise

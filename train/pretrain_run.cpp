@@ -107,7 +107,12 @@ class Pretraining {
         return RunEnd::interrupted;
       }
     }
-    finish(evaluator);
+    try {
+      finish(evaluator);
+    } catch (const Interrupted&) {
+      progress.message("stopped in the last evaluation; the same command resumes");
+      return RunEnd::interrupted;
+    }
     return RunEnd::finished;
   }
 

@@ -111,6 +111,9 @@ bool output_lost(const char* name) {
 int run_body(const char* name, const std::function<int()>& body) {
   try {
     return body();
+  } catch (const Interrupted&) {
+    std::fprintf(stderr, "%s: interrupted\n", name);
+    return 130;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "%s: out of memory on the host; use a smaller model or batch\n", name);
   } catch (const std::filesystem::filesystem_error& e) {

@@ -53,9 +53,9 @@ void Progress::report(const StepReport& step) {
                                step.gradient_norm, step.learning_rate));
 }
 
-void Progress::count(std::int64_t done, std::int64_t tokens) {
+void Progress::count(std::int64_t done, std::int64_t tokens, double silent_seconds) {
   tokens_ += tokens;
-  if (quiet_ || !due(done)) return;
+  if (quiet_ || !due(done) || seconds() < silent_seconds) return;
   print(done, "");
 }
 

@@ -19,8 +19,8 @@ class Progress {
   Progress(std::string what, std::int64_t first_step, std::int64_t total_steps, bool quiet);
   ~Progress();
   void report(const StepReport& step);
-  // Work that has no loss to show.
-  void count(std::int64_t done, std::int64_t tokens);
+  // Work that has no loss to show; nothing is printed in its first `silent_seconds`.
+  void count(std::int64_t done, std::int64_t tokens, double silent_seconds = 0);
   void message(const std::string& line);  // a line of its own
   double tokens_per_second() const;       // since the start
   double seconds() const;                 // since the start

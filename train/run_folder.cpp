@@ -16,7 +16,8 @@ namespace {
 
 // Only files that a run makes itself.
 void clear_run(const fs::path& out) {
-  for (const char* name : {"run.json", "metrics.jsonl", "result.json", "result.pending"}) {
+  for (const char* name : {"run.json", "metrics.jsonl", "result.json", "result.pending",
+                           "retention.gp", "retention.png", "retention.svg"}) {
     fs::remove(out / name);
   }
   for (const char* name : {"checkpoint", "checkpoint.tmp", "checkpoint.old"}) {

@@ -4,6 +4,7 @@
 //   checkpoint/      weights and, while unfinished, optimizer state and step
 //   result.json      written last: the run is finished
 //   result.pending   the result while the last checkpoint is being written
+//   retention.*      the picture of what a finetuning stream forgot, where that was asked for
 #pragma once
 
 #include <chrono>

@@ -49,6 +49,18 @@ TEST(FactStream, AnEpochVisitsEveryFactOnceInItsOwnOrder) {
   EXPECT_EQ(std::set(orders.begin(), orders.end()).size(), 4u);
 }
 
+TEST(FactStream, InOrderEveryEpochIsTheFile) {
+  const FactStream stream(
+      facts(5, 1), *tokenizer(false),
+      {.seed = 4, .facts_per_batch = 2, .wordings_per_fact = 1, .in_order = true});
+  using Facts = std::vector<std::int64_t>;
+  for (const std::int64_t epoch : {0, 1}) {
+    EXPECT_EQ(stream.facts_of_batch(3 * epoch), (Facts{0, 1}));
+    EXPECT_EQ(stream.facts_of_batch(3 * epoch + 1), (Facts{2, 3}));
+    EXPECT_EQ(stream.facts_of_batch(3 * epoch + 2), (Facts{4}));
+  }
+}
+
 TEST(FactStream, RowsAreDistinctWordingsOfTheFact) {
   const FactStream stream(facts(6, 5), *tokenizer(false),
                           {.seed = 1, .facts_per_batch = 2, .wordings_per_fact = 3});

@@ -98,6 +98,18 @@ TEST_F(BadSettings, Usage) {
   refuses("inspect", {"--checkpoint", checkpoint_, "--logits-for", "x"}, {"--out-logits"}, 2);
 }
 
+TEST_F(BadSettings, EvaluationsThatDoNotFit) {
+  const std::string file = data_ / "questions_new.jsonl";
+  const Words model = {"--checkpoint", checkpoint_};
+  refuses("evaluate", model + Words{"--questions", "a=" + file, "a=" + file},
+          {"two sets of questions 'a' for answers", "NAME=FILE"});
+  refuses("evaluate", model + Words{"--multiple-choice", file}, {"a row has no \"choices\""});
+  refuses("evaluate", model + Words{"--data", data_, "--base", checkpoint_, "--memory-off"},
+          {"leave out --memory-off"});
+  refuses("evaluate", model + Words{"--multiple-choice", "a=missing.jsonl"}, {"missing.jsonl"});
+  refuses("evaluate", model + Words{"--questions", file, "--limit", "-1"}, {"--limit"}, 2);
+}
+
 TEST_F(BadSettings, FinetuningThatDoesNotFit) {
   const auto refused = [&](const std::string& method, const Words& more, const Words& phrases,
                            int code = 1) {
@@ -107,6 +119,10 @@ TEST_F(BadSettings, FinetuningThatDoesNotFit) {
   refused("smf", {"--optimizer", "lion"}, {"--optimizer must be adam or sgd", "'lion'"});
   refused("full", {"--set", "finetune.steps=-5"}, {"'finetune.steps' must be from 1"});
   refused("full", {"--set", "finetune.facts=0"}, {"'finetune.facts' must be from 1"});
+  refused("full", {"--set", "finetune.order=random"}, {"finetune.order must be shuffled or"});
+  refused("full",
+          {"--set", "finetune.retention_every=5", "--set", "finetune.retention_questions=x"},
+          {"has no questions \"x\""});
   refused("full", {"--set", "finetune.append_eos=true"}, {"the tokenizer has none"});
   Words words = world().finetune(out_, "smf");
   *std::find(words.begin(), words.end(), "12") = "0";

@@ -20,6 +20,13 @@ struct TinyTextModel {
     model = std::make_unique<MemoryModel>(config, seed, Device{});
   }
 
+  // The beginning-of-sequence token and the text.
+  std::vector<std::int32_t> encoded(const std::string& text) const {
+    std::vector<std::int32_t> row = tokenizer->encode(text);
+    row.insert(row.begin(), tokenizer->special().bos.value());
+    return row;
+  }
+
   // Multiplies the head's row of a token of one byte, so that it is often the likeliest.
   void favour(const std::string& text, float factor) {
     const Tensor& head = model->decoder().head().value();

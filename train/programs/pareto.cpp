@@ -155,8 +155,7 @@ void write_report(const ParetoPlan& plan, const fs::path& out, ReportFacts facts
       "\n{}\nscore: {}; target: '{}'; matched: where it passes {:.0f} %, on the line between two "
       "evaluations; drop: lost of '{}'; memory off loses {} %\n\n",
       summary_table(plan, analysis), name_of(plan.measure), plan.target, 100 * plan.matched_target,
-      plan.heldout,
-      spread_text(analysis.memory_off_drop, 100, 1));
+      plan.heldout, spread_text(analysis.memory_off_drop, 100, 1));
   if (const std::string warning = too_small_warning(results); !warning.empty()) {
     fmt::print("{}\n\n", warning);
   }
