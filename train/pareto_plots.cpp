@@ -202,20 +202,19 @@ class Script {
   // A line a method, the first at the top: points of the seeds, a bar at their mean.
   std::string matched_list() {
     PlotLayers layers;
-    std::string labels, ticks, means;
+    std::string ticks, means;
     std::vector<double> drops = {0};
     for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
       const MethodSummary& summary = analysis_.methods[m];
       ticks +=
-          fmt::format("{}\"{}\" {}", m == 0 ? "" : ", ", gnuplot_escaped(plan_.methods[m].name), m);
+          fmt::format("{}\"{} {{/*0.8 {}}}\" {}", m == 0 ? "" : ", ",
+                      gnuplot_escaped(plan_.methods[m].name), reached_text(summary.reached), m);
       std::string rows;
       for (const auto& drop : summary.drop_at_matched.per_seed) {
         if (!drop) continue;
         drops.push_back(kPercent * *drop);
         rows += fmt::format("{:.3f} {}\n", kPercent * *drop, m);
       }
-      labels += fmt::format("  set label {} \"{}\" at graph 1.02, first {} tc rgb \"#606060\"\n",
-                            m + 1, reached_text(summary.reached), m);
       layers.add("NaN with points pt {} ps 1.5*size_unit {} {}", marker(m), style(m), legend(m));
       if (rows.empty()) continue;
       add_data(fmt::format("matched_{}", m), rows);
@@ -229,15 +228,17 @@ class Script {
           "$matched_mean using 1:($2-0.35):(0):(0.7) with vectors nohead lw 2 "
           "lc rgb \"#303030\" notitle");
     }
-    return gnuplot_figure(
-        "matched",
-        matched_title() +
-            fmt::format("  set xlabel \"{} (right: seeds that got there)\"\n  set key outside "
-                        "right top Left reverse noenhanced offset 6,0\n"
-                        "  set ytics ({})\n  set yrange [{}:-0.7]\n  set xrange {}\n{}",
-                        words_.lost_axis, ticks, static_cast<double>(plan_.methods.size()) - 0.3,
-                        axis_range(drops, 10).text(), labels) +
-            layers.command());
+    return gnuplot_figure("matched",
+                          matched_title() +
+                              fmt::format(
+                                  "  set xlabel \"{} (beside the name: seeds that got there)\"
+                                  "
+                                  "  set ytics ({})
+                                  set yrange [{}:-0.7] set xrange {} ",
+                                  words_.lost_axis,
+                                  ticks, static_cast<double>(plan_.methods.size()) - 0.3,
+                                  axis_range(drops, 10).text()) +
+                              layers.command());
   }
 
   void add_means(PlotLayers& layers) {
