@@ -1,5 +1,6 @@
 #include "memory/ranked_table.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -27,11 +28,12 @@ double weight(const RankingOptions& options, double batches, double df) {
 
 }  // namespace
 
-std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches) {
+std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches,
+                                std::int64_t most_df) {
   std::vector<float> table;
-  for (std::int64_t df = 0; df <= batches; ++df) {
-    table.push_back(
-        static_cast<float>(weight(options, static_cast<double>(batches), static_cast<double>(df))));
+  for (std::int64_t df = 0; df <= std::max(batches, most_df); ++df) {
+    table.push_back(static_cast<float>(
+        weight(options, static_cast<double>(batches), static_cast<double>(std::min(df, batches)))));
   }
   return table;
 }
@@ -44,17 +46,19 @@ Tensor count_scores(const AccessCounter& counter, const Tensor& touched) {
 
 RankedTable::RankedTable(const TableBackground& background, const RankingOptions& options,
                          Device device)
-    : options_(options), df_(background.df.to(device, kName).clone(kName)) {
+    : options_(options),
+      df_(background.df.to(device, kName).clone(kName)),
+      batches_(background.batches) {
   take_over(background.batches);
 }
 
-void RankedTable::restore(const Tensor& df, std::int64_t batches) {
+void RankedTable::restore(const Tensor& df, std::int64_t most_df) {
   df_.copy_from(df);
-  take_over(batches);
+  take_over(most_df);
 }
 
-void RankedTable::take_over(std::int64_t batches) {
-  batches_ = batches;
+void RankedTable::take_over(std::int64_t most_df) {
+  most_df_ = most_df;
   const bool host_ranks = options_.rule == ScoreRule::kl || options_.per_sequence;
   if (host_ranks) {
     host_df_ = df_.to_vector<std::int32_t>();
@@ -66,8 +70,9 @@ void RankedTable::take_over(std::int64_t batches) {
 
 void RankedTable::make_weights() {
   if (options_.rule == ScoreRule::kl) return;
-  weights_ = weight_table(options_, batches_);
-  device_weights_ = Tensor::from(weights_, {batches_ + 1}, df_.device(), kName);
+  weights_ = weight_table(options_, batches_, most_df_);
+  device_weights_ =
+      Tensor::from(weights_, {static_cast<std::int64_t>(weights_.size())}, df_.device(), kName);
 }
 
 Tensor RankedTable::scores(const AccessCounter& counter, const Tensor& touched) const {
@@ -100,13 +105,13 @@ float RankedTable::score(std::int32_t slot, std::int64_t count, std::int64_t tot
   return static_cast<float>(p * std::log(p / q));
 }
 
-void RankedTable::add_batches(const Tensor& rows, std::int64_t weight) {
+void RankedTable::add_written(const Tensor& rows, std::int64_t weight) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  if (batches_ > kMost - 1 - weight) {
+  if (most_df_ > kMost - 1 - weight) {
     user_error(
-        "the background has grown to {} batches by {} for each step; lower the weight of "
+        "the background counts {} batches after adding {} for each step; lower the weight of "
         "written rows",
-        batches_, weight);
+        most_df_, weight);
   }
   kernels::add_document({.df = df_, .slots = rows, .weight = static_cast<std::int32_t>(weight)});
   if (!host_df_.empty()) {
@@ -115,7 +120,7 @@ void RankedTable::add_batches(const Tensor& rows, std::int64_t weight) {
       smoothed_sum_ += weight;
     }
   }
-  batches_ += weight;
+  most_df_ += weight;
   make_weights();
 }
 

@@ -8,8 +8,10 @@
 
 namespace slotwise {
 
-// The factor of the count by rule, for df = 0 .. batches. Not for kl.
-std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches);
+// The factor of the count by rule, for df = 0 .. most_df (default: batches); beyond |B| = batches
+// it is that of |B|. Not for kl.
+std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches,
+                                std::int64_t most_df = 0);
 
 // [A] f32: how often the batch read each touched slot.
 Tensor count_scores(const AccessCounter& counter, const Tensor& touched);
@@ -23,20 +25,22 @@ class RankedTable {
   // Of one slot with `count` of `total` accesses: the same bits as scores().
   float score(std::int32_t slot, std::int64_t count, std::int64_t total) const;
 
-  // As though `weight` more background batches had read exactly these rows.
-  void add_batches(const Tensor& rows, std::int64_t weight);
+  // Adds to the df of these rows. |B| stays as it is: were it to grow, slots that every background
+  // batch reads would get a weight above zero, and general text would lose its protection.
+  void add_written(const Tensor& rows, std::int64_t weight);
   const Tensor& df() const { return df_; }
-  std::int64_t batches() const { return batches_; }
-  void restore(const Tensor& df, std::int64_t batches);
+  std::int64_t most_df() const { return most_df_; }  // no slot has more
+  void restore(const Tensor& df, std::int64_t most_df);
 
  private:
-  void take_over(std::int64_t batches);
+  void take_over(std::int64_t most_df);
   void make_weights();
 
   RankingOptions options_;
   Tensor df_;                          // [N] i32 on the device
   std::vector<std::int32_t> host_df_;  // the same where the host ranks, else empty
-  std::int64_t batches_ = 0;
+  std::int64_t batches_ = 0;           // |B|
+  std::int64_t most_df_ = 0;
   std::int64_t smoothed_sum_ = 0;  // sum of df + 1 over all slots: the denominator of kl's q
   std::vector<float> weights_;
   Tensor device_weights_;

@@ -37,7 +37,7 @@ class BackgroundSelector final : public SlotSelector {
     const Tensor selected = options_.per_sequence
                                 ? sequences_[t].take(tables_[t], touched, scores, count)
                                 : top(touched, scores, count);
-    if (options_.written_weight > 0) tables_[t].add_batches(selected, options_.written_weight);
+    if (options_.written_weight > 0) tables_[t].add_written(selected, options_.written_weight);
     return selected;
   }
 
@@ -46,7 +46,7 @@ class BackgroundSelector final : public SlotSelector {
     if (options_.written_weight == 0) return out;
     for (std::size_t t = 0; t < tables_.size(); ++t) {
       out.push_back({df_name(t), tables_[t].df()});
-      out.push_back({batches_name(t), Tensor::from<std::int64_t>({tables_[t].batches()}, {1})});
+      out.push_back({most_df_name(t), Tensor::from<std::int64_t>({tables_[t].most_df()}, {1})});
     }
     return out;
   }
@@ -55,14 +55,14 @@ class BackgroundSelector final : public SlotSelector {
     if (options_.written_weight == 0) return;
     for (std::size_t t = 0; t < tables_.size(); ++t) {
       tables_[t].restore(file.require(df_name(t)),
-                         file.require(batches_name(t)).to_vector<std::int64_t>().at(0));
+                         file.require(most_df_name(t)).to_vector<std::int64_t>().at(0));
     }
   }
 
  private:
   static std::string df_name(std::size_t table) { return fmt::format("background.{}.df", table); }
-  static std::string batches_name(std::size_t table) {
-    return fmt::format("background.{}.batches", table);
+  static std::string most_df_name(std::size_t table) {
+    return fmt::format("background.{}.most_df", table);
   }
 
   RankingOptions options_;

@@ -44,8 +44,8 @@ struct RankingOptions {
   // are named; those named in the last round that do not all fit go by their score over the whole
   // batch. A sequence takes part once for each memory layer that reads the table.
   bool per_sequence = false;
-  // Above 0 the background is dynamic: each step adds that many background batches which read
-  // exactly the rows it selected, so that later facts spare the rows of earlier ones.
+  // Above 0 the background is dynamic: each step adds this to the df of the rows it selected (|B|
+  // stays), so that later facts spare the rows of earlier ones.
   std::int64_t written_weight = 0;
 };
 std::unique_ptr<SlotSelector> background_selector(const std::vector<TableBackground>& background,

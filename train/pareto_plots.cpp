@@ -228,17 +228,14 @@ class Script {
           "$matched_mean using 1:($2-0.35):(0):(0.7) with vectors nohead lw 2 "
           "lc rgb \"#303030\" notitle");
     }
-    return gnuplot_figure("matched",
-                          matched_title() +
-                              fmt::format(
-                                  "  set xlabel \"{} (beside the name: seeds that got there)\"
-                                  "
-                                  "  set ytics ({})
-                                  set yrange [{}:-0.7] set xrange {} ",
-                                  words_.lost_axis,
-                                  ticks, static_cast<double>(plan_.methods.size()) - 0.3,
-                                  axis_range(drops, 10).text()) +
-                              layers.command());
+    return gnuplot_figure(
+        "matched",
+        matched_title() +
+            fmt::format("  set xlabel \"{} (beside the name: seeds that got there)\"\n"
+                        "  set ytics ({})\n  set yrange [{}:-0.7]\n  set xrange {}\n",
+                        words_.lost_axis, ticks, static_cast<double>(plan_.methods.size()) - 0.3,
+                        axis_range(drops, 10).text()) +
+            layers.command());
   }
 
   void add_means(PlotLayers& layers) {

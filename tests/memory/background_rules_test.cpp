@@ -204,15 +204,17 @@ TEST_P(BackgroundRules, DynamicBackgroundCountsWrittenRows) {
   counter.add(slots, {});
   const auto selector = background_selector({{df, kBatches}}, options, {});
   Slots expected_df = untouched;
-  double batches = kBatches;
   for (int step = 0; step < 8; ++step) {
+    Slots df_by_rule = expected_df;
+    for (std::int32_t& value : df_by_rule) {
+      if (options.rule != ScoreRule::kl) value = std::min<std::int32_t>(value, kBatches);
+    }
     const Slots expected =
-        first_ascending(best_first(counts, formula(options, counts, expected_df, batches)), kCount);
+        first_ascending(best_first(counts, formula(options, counts, df_by_rule, kBatches)), kCount);
     EXPECT_EQ(select(*selector, counter, kCount), expected) << "step " << step;
     for (const std::int32_t slot : expected) {
       expected_df[static_cast<std::size_t>(slot)] += static_cast<std::int32_t>(kWeight);
     }
-    batches += kWeight;
   }
   EXPECT_EQ(df.to_vector<std::int32_t>(), untouched);  // the caller's own is left alone
   const auto state = selector->state();
