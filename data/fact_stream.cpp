@@ -1,6 +1,7 @@
 #include "data/fact_stream.h"
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -29,12 +30,21 @@ std::vector<std::int32_t> encode_wording(const std::string& text, const std::str
   return tokens;
 }
 
+// A byte that belongs to a word: the 3 of "2013" is not the answer "3".
+bool in_word(const std::string& text, std::size_t at) {
+  const auto byte = at < text.size() ? static_cast<unsigned char>(text[at]) : ' ';
+  return std::isalnum(byte) != 0 || byte >= 0x80;
+}
+
 // Where the answer begins at the end of a wording; npos where something else ends it.
 std::size_t answer_begin(const std::string& text, const std::string& answer) {
   const std::size_t at = text.rfind(answer);
   if (at == text.npos || at == 0) return text.npos;
-  if (text.size() - at - answer.size() > FactStream::kAfterAnswer) return text.npos;
-  return at;
+  const std::size_t end = at + answer.size();
+  if (text.size() - end > FactStream::kAfterAnswer) return text.npos;
+  const bool cuts_a_word = (in_word(text, at - 1) && in_word(text, at)) ||
+                           (in_word(text, end - 1) && in_word(text, end));
+  return cuts_a_word ? text.npos : at;
 }
 
 // Index of the answer's first token. The white space before a word is part of its token.
@@ -74,13 +84,16 @@ FactStream::FactStream(const std::vector<Fact>& facts, const Tokenizer& tokenize
     auto& encoded = encoded_.emplace_back();
     auto& first_loss = first_loss_.emplace_back();
     for (const std::string& text : fact.wordings) {
+      std::vector<std::int32_t> tokens = encode_wording(text, fact.id, tokenizer, options);
       std::int64_t first = 1;
       if (options.loss_on_answers) {
         const std::size_t begin = answer_begin(text, fact.answer);
         if (begin == text.npos) continue;
         first = std::max<std::int64_t>(1, first_answer_token(text, begin, tokenizer));
+        // A text cut before its answer may take more tokens than the whole.
+        if (first >= static_cast<std::int64_t>(tokens.size())) continue;
       }
-      encoded.push_back(encode_wording(text, fact.id, tokenizer, options));
+      encoded.push_back(std::move(tokens));
       first_loss.push_back(first);
     }
     if (encoded.empty()) {

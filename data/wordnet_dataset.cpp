@@ -118,7 +118,10 @@ class WordNetWriter {
     }
     std::vector<std::string> all;
     for (const GlossSentence& sentence : text_.sentences()) {
-      if (!hidden.contains(sentence.noun_synset)) all.push_back(joined(sentence.words) + " .");
+      const auto& synsets = sentence.noun_synsets;
+      const bool asked = std::any_of(synsets.begin(), synsets.end(),
+                                     [&](const auto& synset) { return hidden.contains(synset); });
+      if (!asked) all.push_back(joined(sentence.words) + " .");
     }
     const auto count = static_cast<std::int64_t>(all.size());
     if (count <= options_.heldout_sentences) {

@@ -22,15 +22,16 @@ char lower(char c) {
 std::vector<GlossSentence> read_sentences(const std::filesystem::path& folder,
                                           const GlossLimits& limits) {
   std::vector<GlossSentence> sentences;
-  const auto add = [&](const std::string& text, const std::string& noun_synset) {
+  const auto add = [&](const std::string& text, const std::vector<std::string>& noun_synsets) {
     std::vector<std::string> words = gloss_words(text);
     const auto size = static_cast<int>(words.size());
     if (size < limits.least_words || size > limits.longest) return;
-    sentences.push_back({std::move(words), noun_synset});
+    sentences.push_back({std::move(words), noun_synsets});
   };
   for (const char* part : {"noun", "verb", "adj", "adv"}) {
     for (const WordNetSynset& synset : read_wordnet_data(folder / fmt::format("data.{}", part))) {
-      const std::string noun = std::string_view(part) == "noun" ? synset.offset : "";
+      std::vector<std::string> noun;
+      if (std::string_view(part) == "noun") noun = {synset.offset};
       add(synset.definition, noun);
       for (const std::string& example : synset.examples) add(example, noun);
     }
@@ -83,12 +84,17 @@ GlossText::GlossText(const std::filesystem::path& folder, const GlossLimits& lim
   std::vector<GlossSentence> all = read_sentences(folder, limits);
   vocabulary_ = most_frequent(all, limits.vocabulary);
   known_.insert(vocabulary_.begin(), vocabulary_.end());
-  std::unordered_set<std::string> seen;
+  std::unordered_map<std::string, std::size_t> seen;  // the place in sentences_
   for (GlossSentence& sentence : all) {
     const bool known = std::all_of(sentence.words.begin(), sentence.words.end(),
                                    [&](const std::string& word) { return knows(word); });
-    if (known && seen.insert(joined(sentence.words)).second) {
+    if (!known) continue;
+    const auto [found, first] = seen.emplace(joined(sentence.words), sentences_.size());
+    if (first) {
       sentences_.push_back(std::move(sentence));
+    } else {
+      auto& synsets = sentences_[found->second].noun_synsets;
+      synsets.insert(synsets.end(), sentence.noun_synsets.begin(), sentence.noun_synsets.end());
     }
   }
 }

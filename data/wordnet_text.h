@@ -16,7 +16,7 @@ std::vector<std::string> gloss_words(std::string_view gloss);
 
 struct GlossSentence {
   std::vector<std::string> words;
-  std::string noun_synset;  // the offset; empty for other parts of speech
+  std::vector<std::string> noun_synsets;  // the offsets of the nouns that it describes
 };
 
 struct GlossLimits {

@@ -29,14 +29,14 @@ struct Sums {
     out.push_back({.set = role,
                    .key = key + "_nll_per_token",
                    .name = "NLL of the " + what + ", nats a token: mean over tokens",
-                   .value = loss_of_all / std::max(1.0, tokens_of_all),
+                   .value = loss_of_all / tokens_of_all,
                    .interval = bootstrap_interval(losses, tokens),
                    .count = static_cast<std::int64_t>(tokens_of_all),
                    .counted = "tokens"});
     out.push_back({.set = role,
                    .key = key + "_nll_per_question",
                    .name = "NLL of the " + what + ", nats a token: mean over questions",
-                   .value = mean_of_all / std::max(1.0, static_cast<double>(means.size())),
+                   .value = mean_of_all / static_cast<double>(means.size()),
                    .interval = bootstrap_interval(means),
                    .count = static_cast<std::int64_t>(means.size())});
   }

@@ -173,7 +173,13 @@ void Evaluator::add_dataset(const Dataset& dataset) {
   if (!dataset.manifest().heldout_text.empty()) set_text(dataset.heldout_text());
 }
 
-std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSet& set) const {
+std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSet& set,
+                                            bool memory_off) const {
+  const HooksForEvaluation hooks(model, memory_off);
+  return predict(model, set);
+}
+
+std::vector<std::string> Evaluator::predict(MemoryModel& model, const QuestionSet& set) const {
   std::vector<std::string> out(set.prompts.size());
   GenerationOptions generation;
   generation.max_new_tokens = set.max_new_tokens;
@@ -201,7 +207,7 @@ std::vector<std::string> Evaluator::answers(MemoryModel& model, const QuestionSe
 
 std::vector<double> Evaluator::scores(MemoryModel& model, const QuestionSet& set) const {
   const HooksForEvaluation hooks(model, false);
-  const std::vector<std::string> predictions = answers(model, set);
+  const std::vector<std::string> predictions = predict(model, set);
   std::vector<double> out;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const AnswerScore score =
@@ -216,7 +222,7 @@ QuestionScores Evaluator::score(MemoryModel& model, const QuestionSet& set) cons
   out.count = static_cast<std::int64_t>(set.questions.size());
   out.note = set.note;
   if (out.count == 0) return out;
-  const std::vector<std::string> predictions = answers(model, set);
+  const std::vector<std::string> predictions = predict(model, set);
   double half_sum[2] = {0, 0}, half_count[2] = {0, 0};
   std::vector<double> f1, f1_trivia_qa;
   for (std::size_t i = 0; i < predictions.size(); ++i) {

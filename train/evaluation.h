@@ -84,7 +84,8 @@ class Evaluator {
   // memory_off: the memory's addition is zero. Throws Interrupted after Ctrl-C.
   Result run(MemoryModel& model, bool memory_off = false) const;
   // The model's answers: greedy, until the end-of-text token or a line break.
-  std::vector<std::string> answers(MemoryModel& model, const QuestionSet& set) const;
+  std::vector<std::string> answers(MemoryModel& model, const QuestionSet& set,
+                                   bool memory_off = false) const;
   // Of each question by the measure of the options. Throws Interrupted.
   std::vector<double> scores(MemoryModel& model, const QuestionSet& set) const;
   const std::vector<QuestionSet>& sets() const { return sets_; }
@@ -94,6 +95,7 @@ class Evaluator {
   std::vector<TokenRows> rows() const;
 
  private:
+  std::vector<std::string> predict(MemoryModel& model, const QuestionSet& set) const;
   QuestionScores score(MemoryModel& model, const QuestionSet& set) const;
   void measure_text(MemoryModel& model, Result& result) const;
   // The questions that the limit leaves. UserError where a set of this kind has the name already.

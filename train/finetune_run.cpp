@@ -150,12 +150,12 @@ class Finetuning {
     seconds_ = seconds_before_ + progress.seconds();
     trainable_ = std::max(trainable_, done.trainable);
     if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
-    progress.report({step_, done.loss, done.gradient_norm, rate, batch.valid_tokens});
+    progress.report({step_, done.loss, done.gradient_norm, rate, read_tokens(batch)});
     json row = {{"step", step_},
                 {"loss", done.loss},
                 {"grad_norm", done.gradient_norm},
                 {"learning_rate", rate},
-                {"tokens", batch.valid_tokens},
+                {"tokens", read_tokens(batch)},
                 {"tokens_per_second", progress.tokens_per_second()}};
     if (done.selected_rows > 0) {
       row["accessed_rows"] = done.accessed_rows;
@@ -168,7 +168,7 @@ class Finetuning {
   void describe_memory(const TokenBatch& batch) {
     std::int64_t tokens = 0, state = 4 * trainable_;  // the gradients
     for (const TokenBatch& piece : split_batch(batch, settings_.micro_batch)) {
-      tokens = std::max(tokens, piece.valid_tokens);
+      tokens = std::max(tokens, read_tokens(piece));
     }
     for (const NamedTensor& entry : method_->optimizer_state()) {
       state += static_cast<std::int64_t>(entry.tensor.bytes());

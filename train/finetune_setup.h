@@ -18,7 +18,7 @@ struct FinetuneSettings {
   FactStreamOptions stream;
   // Of smf: the rule by which rows are ranked, and against which background of the checkpoint.
   RankingOptions ranking;
-  std::string background;  // "": background.safetensors
+  std::string background;            // "": background.safetensors
   std::int64_t retention_every = 0;  // steps that teach a group of facts; 0: not measured
   std::string retention_questions;   // the set whose questions are asked
   double row_clip = 0.0;

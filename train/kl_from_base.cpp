@@ -80,7 +80,7 @@ struct PartSums {
     return {.set = role,
             .key = key,
             .name = "KL(base || finetuned), nats a token: " + where,
-            .value = std::accumulate(sums.begin(), sums.end(), 0.0) / std::max(1.0, all),
+            .value = std::accumulate(sums.begin(), sums.end(), 0.0) / all,
             .interval = bootstrap_interval(sums, tokens),
             .count = static_cast<std::int64_t>(all),
             .counted = "tokens"};
@@ -99,7 +99,7 @@ double kl_divergence(std::span<const float> base, std::span<const float> finetun
     const double log_p = base[i] - base_norm;
     sum += std::exp(log_p) * (log_p - (finetuned[i] - finetuned_norm));
   }
-  return std::max(0.0, sum);  // rounding can fall below
+  return sum < 0 ? 0.0 : sum;  // rounding can fall below; NaN stays
 }
 
 KlSet kl_questions(const QuestionSet& set, const Tokenizer& tokenizer, std::int64_t positions) {

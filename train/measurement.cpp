@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace slotwise {
@@ -24,9 +25,9 @@ std::string measured_text(const std::vector<Measured>& sets) {
       const std::string interval =
           each.interval ? fmt::format("{:.4f} - {:.4f}", each.interval->low, each.interval->high)
                         : "";
-      out +=
-          fmt::format("{:<{}}  {:<{}}  {:>8.4f}  {:<16}  {} {}\n", first ? each.set : "", set_width,
-                      each.name, name_width, each.value, interval, each.count, each.counted);
+      const std::string value = std::isnan(each.value) ? "-" : fmt::format("{:.4f}", each.value);
+      out += fmt::format("{:<{}}  {:<{}}  {:>8}  {:<16}  {} {}\n", first ? each.set : "", set_width,
+                         each.name, name_width, value, interval, each.count, each.counted);
       if (first && !set.note.empty()) notes += fmt::format("{}: {}\n", each.set, set.note);
     }
   }

@@ -16,7 +16,7 @@ struct Measurement {
   std::string set;   // "hellaswag"
   std::string key;   // in JSON: "accuracy_per_byte"
   std::string name;  // for people: "accuracy, log-likelihood a byte"
-  double value = 0;
+  double value = 0;  // NaN where nothing was counted: "-" in the table, null in JSON
   std::optional<Interval> interval;
   std::int64_t count = 0;
   std::string counted = "questions";

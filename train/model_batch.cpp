@@ -17,6 +17,16 @@ std::size_t used_length(std::span<const std::int32_t> targets) {
 
 }  // namespace
 
+std::int64_t read_tokens(const TokenBatch& batch) {
+  const auto width = static_cast<std::size_t>(batch.tokens.size(1));
+  const auto targets = batch.targets.span<std::int32_t>();
+  std::size_t tokens = 0;
+  for (std::size_t first = 0; first < targets.size(); first += width) {
+    tokens += used_length(targets.subspan(first, width));
+  }
+  return static_cast<std::int64_t>(tokens);
+}
+
 ModelBatch make_model_batch(const TokenBatch& batch, Device device) {
   const auto width = static_cast<std::size_t>(batch.tokens.size(1));
   const auto all_tokens = batch.tokens.span<std::int32_t>();

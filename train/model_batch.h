@@ -18,6 +18,9 @@ struct ModelBatch {
   ForwardContext context;
 };
 
+// Tokens that the model reads of a batch: all up to the last one of each row that carries loss.
+std::int64_t read_tokens(const TokenBatch& batch);
+
 ModelBatch make_model_batch(const TokenBatch& batch, Device device);
 
 // Rows [begin, begin + rows) of a batch each, padding cut to the longest row of the piece:

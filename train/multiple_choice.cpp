@@ -110,7 +110,7 @@ Measured measure_multiple_choice(MemoryModel& model, const MultipleChoiceSet& se
     out.rows.push_back({.set = set.role,
                         .key = key,
                         .name = name,
-                        .value = sum / static_cast<double>(std::max<std::int64_t>(1, count)),
+                        .value = sum / static_cast<double>(count),
                         .interval = interval ? wilson_interval(sum, count) : std::nullopt,
                         .count = count});
   };

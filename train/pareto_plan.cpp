@@ -117,6 +117,13 @@ ParetoMethod read_method(const json& table, const std::string& background) {
   out.method = text("method");
   out.optimizer = text("optimizer");
   out.group = text("group");
+  const bool printable = std::all_of(out.group.begin(), out.group.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == ' ' || c == ',';
+  });
+  if (!printable) {
+    user_error("{}: a group has letters, digits, '_', ',' and spaces only, got '{}'", where,
+               out.group);
+  }
   constexpr std::array kMethods = {"full", "lora", "smf", "tf", "random", "all_rows"};
   if (std::find(kMethods.begin(), kMethods.end(), out.method) == kMethods.end()) {
     user_error("{}: 'method' must be one of {}, got '{}'", where, fmt::join(kMethods, ", "),

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/data/temporary_folder.h"
+#include "train/finetune_setup.h"
+#include "train/model_config.h"
 
 namespace slotwise {
 namespace {
@@ -33,6 +35,28 @@ TEST(ParetoPlan, EveryPresetHasTheSixMethodsWithEqualNumbersOfSettings) {
     }
     EXPECT_EQ(names,
               (std::vector<std::string>{"full", "lora", "all_rows", "tf", "smf_adam", "smf_sgd"}));
+  }
+}
+
+TEST(ParetoPlan, EveryPresetCanBeRead) {
+  for (const std::string& preset : Options::preset_names()) {
+    const Options options = Options::from_preset(preset);
+    const ParetoPlan plan = read_pareto_plan(options, {});
+    EXPECT_EQ(plan.name, preset);
+    EXPECT_EQ(model_config_from(options, 512).memory.present(), true) << preset;
+    for (const ParetoMethod& method : plan.methods) {
+      for (const ParetoSetting& setting : method.settings) {
+        FinetuneRequest request;
+        request.options = Options::from_preset(preset);
+        for (const std::string& each : method.overrides) request.options.override_with(each);
+        request.method = method.method;
+        request.learning_rate = setting.learning_rate;
+        if (!method.optimizer.empty()) request.row_optimizer = method.optimizer;
+        if (setting.rows > 0) request.rows = setting.rows;
+        if (setting.rank > 0) request.rank = setting.rank;
+        EXPECT_NO_THROW(read_finetune_settings(request)) << preset << " " << method.name;
+      }
+    }
   }
 }
 

@@ -103,10 +103,11 @@ Evaluator make_evaluator(const Arguments& arguments, const Checkpoint& loaded,
   return evaluator;
 }
 
-void show_answers(const Evaluator& evaluator, MemoryModel& model, std::int64_t most) {
+void show_answers(const Evaluator& evaluator, MemoryModel& model, bool memory_off,
+                  std::int64_t most) {
   if (most <= 0) return;
   for (const QuestionSet& set : evaluator.sets()) {
-    const auto answers = evaluator.answers(model, set);
+    const auto answers = evaluator.answers(model, set, memory_off);
     fmt::print("{}\n", set.role);
     for (std::size_t i = 0; i < answers.size() && i < static_cast<std::size_t>(most); ++i) {
       fmt::print("  {}  ->  {}   (accepted: {})\n", set.questions[i].text, answers[i],
@@ -158,7 +159,7 @@ int evaluate(const Arguments& arguments) {
   }
   std::unique_ptr<Dataset> dataset;
   const Evaluator evaluator = make_evaluator(arguments, loaded, dataset);
-  show_answers(evaluator, *loaded.model, arguments.show);
+  show_answers(evaluator, *loaded.model, arguments.memory_off, arguments.show);
   const Evaluator::Result result = evaluator.run(*loaded.model, arguments.memory_off);
   std::vector<Measured> measured = result.measured();
   if (!arguments.base.empty()) {

@@ -88,19 +88,20 @@ class ProgressLine {
 // What a finetuning run would refuse is found before the pretraining.
 void check_methods(const ParetoPlan& plan, const Options& options) {
   for (const ParetoMethod& method : plan.methods) {
-    FinetuneRequest request;
-    request.options = Options::from_json(json::parse(options.json_text()));
-    for (const std::string& each : method.overrides) request.options.override_with(each);
-    request.method = method.method;
-    const ParetoSetting& setting = method.settings.front();
-    request.learning_rate = setting.learning_rate;
-    if (!method.optimizer.empty()) request.row_optimizer = method.optimizer;
-    if (setting.rows > 0) request.rows = setting.rows;
-    if (setting.rank > 0) request.rank = setting.rank;
-    try {
-      read_finetune_settings(request);
-    } catch (const UserError& error) {
-      user_error("pareto.methods, {}: {}", method.name, error.what());
+    for (const ParetoSetting& setting : method.settings) {
+      FinetuneRequest request;
+      request.options = Options::from_json(json::parse(options.json_text()));
+      for (const std::string& each : method.overrides) request.options.override_with(each);
+      request.method = method.method;
+      request.learning_rate = setting.learning_rate;
+      if (!method.optimizer.empty()) request.row_optimizer = method.optimizer;
+      if (setting.rows > 0) request.rows = setting.rows;
+      if (setting.rank > 0) request.rank = setting.rank;
+      try {
+        read_finetune_settings(request);
+      } catch (const UserError& error) {
+        user_error("pareto.methods, {}: {}", method.name, error.what());
+      }
     }
   }
 }
