@@ -45,7 +45,7 @@ struct RankingOptions {
   // batch. A sequence takes part once for each memory layer that reads the table.
   bool per_sequence = false;
   // Above 0 the background is dynamic: each step adds this to the df of the rows it selected (|B|
-  // stays), so that later facts spare the rows of earlier ones.
+  // stays), so that later facts may spare the rows of earlier ones.
   std::int64_t written_weight = 0;
 };
 std::unique_ptr<SlotSelector> background_selector(const std::vector<TableBackground>& background,
