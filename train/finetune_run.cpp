@@ -4,9 +4,12 @@
 
 #include "core/memory_pool.h"
 #include "core/sha256.h"
+#include "core/trace.h"
 #include "data/dataset.h"
 #include "data/fact_stream.h"
 #include "data/tokenizer.h"
+#include "layers/functional/precision.h"
+#include "train/check_numerics.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/evaluation_options.h"
@@ -14,8 +17,10 @@
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
 #include "train/model_batch.h"
+#include "train/profiled_steps.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
+#include "train/skipped_steps.h"
 #include "train/step_memory.h"
 
 namespace slotwise {
@@ -99,18 +104,22 @@ class Finetuning {
     // Another background would rank other rows: a resumed run must have the same.
     const auto background = base_.folder / "background.safetensors";
     const bool ranked = request_.method == "smf" && std::filesystem::exists(background);
-    return {{"program", "finetune"},
-            {"background", ranked ? sha256_of_file(background) : ""},
-            {"method", request_.method},
-            {"row_optimizer", row_optimizer_name(request_)},
-            {"learning_rate", request_.learning_rate},
-            {"rows", request_.rows.value_or(0)},
-            {"rank", request_.rank.value_or(0)},
-            {"seed", request_.seed},
-            {"model", sha256_of_file(base_.folder / "model.safetensors")},
-            {"data", dataset_.fingerprint()},
-            {"evaluate", evaluation_json(evaluation_)},
-            {"finetune", tree.value("finetune", json::object())}};
+    json out = {{"program", "finetune"},
+                {"background", ranked ? sha256_of_file(background) : ""},
+                {"method", request_.method},
+                {"row_optimizer", row_optimizer_name(request_)},
+                {"learning_rate", request_.learning_rate},
+                {"rows", request_.rows.value_or(0)},
+                {"rank", request_.rank.value_or(0)},
+                {"seed", request_.seed},
+                {"model", sha256_of_file(base_.folder / "model.safetensors")},
+                {"data", dataset_.fingerprint()},
+                {"evaluate", evaluation_json(evaluation_)},
+                {"finetune", tree.value("finetune", json::object())}};
+    if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
+    if (request_.product_type != DType::f32)
+      out["precision"] = std::string(name_of(request_.product_type));
+    return out;
   }
 
   void resume() {
@@ -122,6 +131,7 @@ class Finetuning {
     seconds_ = seconds_before_ = trainer.at("seconds");
     evaluations_ = trainer.at("evaluations");
     trainable_ = trainer.at("trainable");
+    skipped_ = SkippedSteps(trainer.value("skipped_steps", 0));
     std::vector<NamedTensor> weights;
     for (const Parameter& parameter : base_.model->parameters().all()) {
       weights.push_back({parameter.name, parameter.variable.value()});
@@ -139,9 +149,14 @@ class Finetuning {
     const TokenBatch batch = stream.batch(step_);
     const double rate = request_.learning_rate * settings_.schedule.factor(step_);
     if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
+    profiled_.before(step_ + 1);
+    const TraceRange range("step", step_ + 1);
     const MethodStep done = method_->step(batch, step_, rate);
     ++step_;
-    folder_.expect_finite(step_, done.loss, done.gradient_norm);
+    profiled_.after(step_);
+    if (skipped_.count(folder_, step_, done.loss, done.gradient_norm)) {
+      progress.message(skipped_.text());
+    }
     seconds_ = seconds_before_ + progress.seconds();
     trainable_ = std::max(trainable_, done.trainable);
     if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
@@ -202,6 +217,7 @@ class Finetuning {
                                  {"step", step_},
                                  {"seconds", seconds_},
                                  {"trainable", trainable_},
+                                 {"skipped_steps", skipped_.all()},
                                  {"evaluations", evaluations_}})
                                .dump();
     }
@@ -224,6 +240,7 @@ class Finetuning {
                     {"seed", request_.seed},
                     {"trainable_per_batch", trainable_},
                     {"rows_touched", method_->rows_touched()},
+                    {"skipped_steps", skipped_.all()},
                     {"evaluations", evaluations_}},
                    save_model);
     if (request_.run.memory_report) fmt::print("\n{}", memory_text_);
@@ -238,6 +255,8 @@ class Finetuning {
   std::unique_ptr<FinetuneMethod> method_;
   std::int64_t step_ = 0;
   std::int64_t trainable_ = 0;
+  SkippedSteps skipped_;
+  ProfiledSteps profiled_{request_.run.profile_steps, request_.device};
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
   std::string memory_text_;
   json evaluations_ = json::array();
@@ -248,6 +267,8 @@ class Finetuning {
 RunEnd finetune(const FinetuneRequest& request) {
   refuse_out_among_inputs(request.run.out, {request.data, request.checkpoint});
   const RunLock lock(request.run.out);
+  const ProductType products(request.product_type);
+  const CheckNumerics numerics(request.run.check_numerics);
   return Finetuning(request).run();
 }
 
