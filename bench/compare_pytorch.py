@@ -59,15 +59,17 @@ def worker(arguments):
     folder, mode = arguments.worker, arguments.modes[0]
     torch.set_num_threads(arguments.threads[0])
     torch.manual_seed(0)
+    torch.set_default_device(arguments.device)  # matrix products stay fp32: TF32 is off unless asked for
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         model = MemoryLanguageModel(json.load(file))
     read = lambda name: tiny_safetensors.load(os.path.join(folder, name))[0]
     model.load(read("model.safetensors"))
+    model.to(arguments.device)
     inputs, stage = read("inputs.safetensors"), "pretrain" if mode == "pretrain" else "finetune"
     if arguments.compile:
         model.loss = torch.compile(model.loss)
     step = make_step(mode, model, read("adapters.safetensors"), inputs["df"], arguments.rows, RANK)
-    batches = [tuple(torch.from_numpy(inputs[f"{stage}.{i}.{kind}"]).long() for kind in ("tokens", "targets"))
+    batches = [tuple(torch.from_numpy(inputs[f"{stage}.{i}.{kind}"]).long().to(arguments.device) for kind in ("tokens", "targets"))
                for i in range(4)]
     losses, seconds = [], []
     for i in range(arguments.warmup + arguments.steps):
@@ -109,7 +111,8 @@ class Comparison:
         plan = SHAPES[shape]
         cache = ["--prefix-cache"] if mode == "smf_cached" else []
         return run([self.step_bench, "run", "--from", folder, "--mode", MODES[mode], *cache, "--rows", str(plan["rows"]),
-                    "--warmup", str(plan["warmup"]), "--steps", str(plan["steps"]), "--rank", str(RANK)], threads)
+                    "--warmup", str(plan["warmup"]), "--steps", str(plan["steps"]), "--rank", str(RANK), "--device",
+                    self.arguments.device], threads)
 
     def theirs(self, shape, folder, mode, threads, compiled=False):
         plan = dict(SHAPES[shape])
@@ -117,7 +120,7 @@ class Comparison:
         mode = "smf_best_way" if mode == "smf_cached" else mode
         return run([self.python, os.path.abspath(__file__), "--worker", folder, "--modes", mode, "--threads",
                     str(threads), "--rows", str(plan["rows"]), "--warmup", str(plan["warmup"]), "--steps",
-                    str(plan["steps"])] + (["--compile"] if compiled else []), threads)
+                    str(plan["steps"]), "--device", self.arguments.device] + (["--compile"] if compiled else []), threads)
 
     def measure(self, shape, folder, mode):
         sides = {"slotwise": self.ours, "pytorch": self.theirs}
@@ -161,7 +164,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
-    parser.add_argument("--device", default="cpu", choices=["cpu"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"],
+                        help="where both sides run; cuda has not been tried yet")
     parser.add_argument("--rounds", type=int, default=3, help="times that each side is started per mode and threads")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--compile", action="store_true", help="time PyTorch through torch.compile, too (minutes more)")

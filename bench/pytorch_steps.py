@@ -13,6 +13,11 @@ import torch.nn.functional as F
 BATCHES = 500
 
 
+def here(array):
+    """A copy as a tensor on the device that the worker has made the default."""
+    return torch.tensor(array, device=torch.get_default_device())
+
+
 def adamw(model, rate, beta2, decay, value_scale):
     """Decay on matrices and embeddings, a rate of its own for the table; the fused step of PyTorch."""
     values = model.memory.values
@@ -45,8 +50,8 @@ def lora_step(model, adapters, rank):
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     for name, linear in model.linears():
-        linear.adapt(torch.from_numpy(adapters[name + ".lora_A.weight"]).clone(),
-                     torch.from_numpy(adapters[name + ".lora_B.weight"]).clone(), 2.0)
+        linear.adapt(here(adapters[name + ".lora_A.weight"]),
+                     here(adapters[name + ".lora_B.weight"]), 2.0)
     return DenseStep(model, decay=0.0)
 
 
@@ -55,7 +60,7 @@ class SparseStep:
         self.model, self.rows, self.table = model, rows, model.memory.values
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        self.idf = torch.log((BATCHES + 1.0) / (torch.from_numpy(df).double() + 1.0)).float()
+        self.idf = torch.log((BATCHES + 1.0) / (here(df).double() + 1.0)).float()
 
     def choose(self, slots):
         """The t slots of the best score among those read at valid positions."""

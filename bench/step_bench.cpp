@@ -8,9 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/step_shapes.h"
+#include "core/devices.h"
 #include "core/files.h"
 #include "core/memory_pool.h"
 #include "core/parallel.h"
+#include "layers/functional/precision.h"
 #include "train/checkpoint.h"
 #include "train/finetune_method.h"
 #include "train/model_batch.h"
@@ -23,9 +25,10 @@ using bench::StepInputs;
 using nlohmann::json;
 
 struct Run {
-  std::string folder, mode;
+  std::string folder, shape, mode;
   int warmup = 2, steps = 8;
   std::int64_t rank = 32, rows = 256;
+  std::string device = "cpu", precision = "fp32";
   bool memory_report = false, cache = false;
 };
 
@@ -66,8 +69,8 @@ std::unique_ptr<FinetuneMethod> make_method(const Run& run, MemoryModel& model,
 void start_in_the_middle(FinetuneMethod& method) {
   TensorFile state;
   for (const NamedTensor& entry : method.optimizer_state()) {
-    for (float& value : entry.tensor.span<float>()) value = 1e-30f;
-    state.tensors.push_back({entry.name, entry.tensor.clone()});
+    const std::vector<float> moments(static_cast<std::size_t>(entry.tensor.elements()), 1e-30f);
+    state.tensors.push_back({entry.name, Tensor::from(moments, entry.tensor.shape())});
   }
   method.load_optimizer_state(state, 0);
 }
@@ -81,16 +84,34 @@ TokenRows inputs_of(const std::vector<TokenBatch>& batches) {
   return rows;
 }
 
-void run_steps(const Run& run) {
+// With the weights of the files, or with fresh ones.
+std::unique_ptr<MemoryModel> make_model(const Run& run, Device device) {
+  if (run.folder.empty()) {
+    const auto shape = bench::step_shape(run.shape, "");
+    return std::make_unique<MemoryModel>(model_config_from(shape.options, shape.vocabulary), 0,
+                                         device);
+  }
   const std::filesystem::path folder = run.folder;
   const json config = json::parse(read_file(folder / "config.json"));
-  MemoryModel model(parse_config_json(config, "config.json"), std::nullopt, {});
+  auto model =
+      std::make_unique<MemoryModel>(parse_config_json(config, "config.json"), std::nullopt, device);
   std::vector<NamedTensor> weights;
-  for (const Parameter& parameter : model.parameters().all()) {
+  for (const Parameter& parameter : model->parameters().all()) {
     weights.push_back({parameter.name, parameter.variable.value()});
   }
   load_tensors(read_safetensors(folder / "model.safetensors"), weights);
-  const StepInputs inputs = bench::read_step_inputs(folder);
+  return model;
+}
+
+void run_steps(const Run& run) {
+  if (run.folder.empty() == run.shape.empty()) user_error("give --from FOLDER or --shape NAME");
+  const Device device = find_device(run.device);
+  const ProductType products(run.precision == "bf16" ? DType::bf16 : DType::f32);
+  const auto made = make_model(run, device);
+  MemoryModel& model = *made;
+  const StepInputs inputs = run.folder.empty()
+                                ? bench::make_step_inputs(bench::step_shape(run.shape, ""), "")
+                                : bench::read_step_inputs(run.folder);
   const auto method = make_method(run, model, inputs);
   const std::vector<TokenBatch>& batches =
       run.mode == "pretrain" ? inputs.pretrain : inputs.finetune;
@@ -104,9 +125,14 @@ void run_steps(const Run& run) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (step >= run.warmup) seconds.push_back(took.count());
   }
-  fmt::print("{}\n",
-             json({{"threads", thread_count()}, {"losses", losses}, {"seconds", seconds}}).dump());
-  if (run.memory_report) fmt::print("{}", MemoryPool::of({}).report().table());
+  fmt::print("{}\n", json({{"threads", thread_count()},
+                           {"device", describe(device)},
+                           {"precision", run.precision},
+                           {"peak_bytes", MemoryPool::of(device).report().peak_bytes},
+                           {"losses", losses},
+                           {"seconds", seconds}})
+                         .dump());
+  if (run.memory_report) fmt::print("{}", MemoryPool::of(device).report().table());
 }
 
 }  // namespace
@@ -116,16 +142,20 @@ int main(int argc, char** argv) {
   std::string shape_name, dataset, out;
   Run run;
   CLI::App* make = app.add_subcommand("make", "write weights and batches of a shape");
-  make->add_option("--shape", shape_name, "biographies or d512")->required();
+  make->add_option("--shape", shape_name, "biographies, d512, gpt2 or paper")->required();
   make->add_option("--data", dataset, "dataset folder of the biographies");
   make->add_option("--out", out, "folder to write")->required();
   CLI::App* time = app.add_subcommand("run", "time steps from such a folder");
-  time->add_option("--from", run.folder, "folder that `make` wrote")->required();
+  time->add_option("--from", run.folder, "folder that `make` wrote");
+  time->add_option("--shape", run.shape, "without files: d512, gpt2 or paper, drawn afresh");
   time->add_option("--mode", run.mode, "pretrain, full, lora, smf_sgd or smf_adam")->required();
   time->add_option("--warmup", run.warmup, "steps before the clock counts");
   time->add_option("--steps", run.steps, "steps timed");
   time->add_option("--rank", run.rank, "LoRA's rank");
   time->add_option("--rows", run.rows, "rows that sparse memory finetuning may change");
+  time->add_option("--device", run.device, "cpu, cuda or auto");
+  time->add_option("--precision", run.precision, "fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
   time->add_flag("--prefix-cache", run.cache, "keep what the frozen lower layers make of each row");
   time->add_flag("--memory-report", run.memory_report, "print the named allocations at the end");
   app.require_subcommand(1);

@@ -24,6 +24,28 @@ constexpr const char* kWide = R"({
   "memory": {"layers": [4], "sub_keys": 512, "heads": 4, "top_k": 32, "key_dim": 128,
              "value_dim": 512, "query_norm": "rms", "value_std": 0.02}})";
 
+constexpr const char* kGpt2 = R"({
+  "model": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+            "num_key_value_heads": 12, "intermediate_size": 2048, "tie_word_embeddings": true,
+            "max_position_embeddings": 1024}})";
+
+constexpr const char* kPaper = R"({
+  "model": {"hidden_size": 2048, "num_hidden_layers": 22, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "intermediate_size": 5632, "tie_word_embeddings": true,
+            "max_position_embeddings": 1024},
+  "memory": {"layers": [12], "sub_keys": 1024, "heads": 4, "top_k": 32, "key_dim": 1024,
+             "value_dim": 1024, "query_norm": "rms", "value_std": 0.02}})";
+
+struct DrawnShape {
+  const char* name;
+  const char* settings;
+  std::int64_t vocabulary;
+  int rows, length;
+};
+constexpr DrawnShape kDrawn[] = {{"d512", kWide, 8192, 36, 64},
+                                 {"gpt2", kGpt2, 50257, 8, 1024},
+                                 {"paper", kPaper, 50257, 4, 1024}};
+
 std::vector<std::int32_t> zipf_sequence(const Random& random, std::uint64_t first, int length,
                                         std::int64_t vocabulary) {
   std::vector<std::int32_t> out;
@@ -37,14 +59,14 @@ std::vector<std::int32_t> zipf_sequence(const Random& random, std::uint64_t firs
 }
 
 std::vector<TokenBatch> zipf_batches(const std::string& stream, const StepShape& shape) {
-  constexpr int kRows = 36, kLength = 65;
+  const int length = shape.length + 1;
   const Random random(0, stream);
   std::vector<TokenBatch> out;
   for (int b = 0; b < kBatches; ++b) {
     std::vector<std::vector<std::int32_t>> rows;
-    for (int row = 0; row < kRows; ++row) {
-      const auto first = static_cast<std::uint64_t>((b * kRows + row) * kLength);
-      rows.push_back(zipf_sequence(random, first, kLength, shape.vocabulary));
+    for (int row = 0; row < shape.rows; ++row) {
+      const auto first = static_cast<std::uint64_t>((b * shape.rows + row) * length);
+      rows.push_back(zipf_sequence(random, first, length, shape.vocabulary));
     }
     out.push_back(make_batch(rows, 0));
   }
@@ -91,16 +113,18 @@ StepShape step_shape(const std::string& name, const std::filesystem::path& datas
     return {name, Options::from_preset("biographies"),
             Dataset(dataset).tokenizer().vocabulary_size()};
   }
-  if (name == "d512") {
-    return {name, Options::from_json(nlohmann::json::parse(kWide)), 8192};
+  for (const DrawnShape& drawn : kDrawn) {
+    if (name != drawn.name) continue;
+    return {name, Options::from_json(nlohmann::json::parse(drawn.settings)), drawn.vocabulary,
+            drawn.rows, drawn.length};
   }
-  user_error("--shape must be biographies or d512, got '{}'", name);
+  user_error("--shape must be biographies, d512, gpt2 or paper, got '{}'", name);
 }
 
 StepInputs make_step_inputs(const StepShape& shape, const std::filesystem::path& dataset) {
   const ModelConfig config = model_config_from(shape.options, shape.vocabulary);
   StepInputs out{{}, {}, some_background(config.memory.slots()), kBackgroundBatches};
-  if (shape.name == "d512") {
+  if (shape.name != "biographies") {
     out.pretrain = zipf_batches("pretrain", shape);
     out.finetune = zipf_batches("finetune", shape);
     return out;

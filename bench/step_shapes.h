@@ -1,4 +1,4 @@
-// The two fixed shapes in which whole training steps are timed, and the files that hand the same
+// The fixed shapes in which whole training steps are timed, and the files that hand the same
 // weights and batches to a peer:
 //   config.json, model.safetensors   as in a checkpoint
 //   adapters.safetensors             LoRA's start
@@ -23,11 +23,15 @@ struct StepShape {
   std::string name;
   Options options;  // [model], [memory]
   std::int64_t vocabulary = 0;
-  std::int64_t rank = 32;  // LoRA
+  int rows = 36, length = 64;  // of a batch, where it is drawn
+  std::int64_t rank = 32;      // LoRA
 };
 
 // biographies: the preset's model, with batches from `dataset` (made by slotwise-prepare).
 // d512: 8 layers of width 512, 2^18 slots, 36 sequences of 64 tokens; drawn with a Zipf law.
+// For GPUs, drawn likewise: gpt2, a model of GPT-2's size (12 layers of width 768, vocabulary
+// 50257, 8 sequences of 1024 tokens, no memory), and paper, the shape of the SMF paper's model (22
+// layers of width 2048, a memory of 2^20 slots x 1024 in layer 12, 4 sequences of 1024 tokens).
 StepShape step_shape(const std::string& name, const std::filesystem::path& dataset);
 StepInputs make_step_inputs(const StepShape& shape, const std::filesystem::path& dataset);
 void write_step_files(const StepShape& shape, const StepInputs& inputs,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "core/dtype.h"
 
@@ -13,8 +14,13 @@ void* allocate_bytes(Device device, std::size_t bytes);
 void release_bytes(Device device, void* block) noexcept;
 // On a CUDA device queued, not awaited.
 void zero_bytes(Device device, void* block, std::size_t bytes);
-// Done on return where host memory takes part; between CUDA blocks queued, not awaited.
+// Done on return where it goes to the host. Otherwise queued on the device, not awaited; memory of
+// the host has been read on return.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes);
+
+// Copies from a device to the host since the program began. Each makes the host wait until the
+// device has done all that it was told before: a training step should need one.
+std::int64_t copies_to_host();
 
 }  // namespace slotwise

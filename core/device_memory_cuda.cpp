@@ -2,6 +2,7 @@
 
 #include "core/cuda_stream.h"
 #include "core/device_memory_bodies.h"
+#include "core/pinned_ring_cuda.h"
 
 namespace slotwise::cuda {
 
@@ -44,9 +45,10 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
     check_cuda(cudaStreamSynchronize(stream), op, "cudaStreamSynchronize");
     return;
   }
-  const cudaStream_t stream = cuda_stream(to_device.is_cpu() ? from_device : to_device);
+  if (from_device.is_cpu()) return copy_through_ring(to_device, to, from, bytes);
+  const cudaStream_t stream = cuda_stream(from_device);
   check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), op, "cudaMemcpyAsync");
-  if (!between_devices) {
+  if (to_device.is_cpu()) {
     check_cuda(cudaStreamSynchronize(stream), op, "cudaStreamSynchronize");
   }
 }

@@ -1,6 +1,8 @@
-// Stands in for CUDA memory in a build without CUDA.
+// Stands in for CUDA in a build without it.
 #include "core/device_memory_bodies.h"
+#include "core/devices_bodies.h"
 #include "core/error.h"
+#include "core/gradient_math_bodies.h"
 
 namespace slotwise::cuda {
 namespace {
@@ -20,6 +22,37 @@ void zero_bytes(Device, void*, std::size_t) {
 }
 void copy_bytes(void*, Device, const void*, Device, std::size_t) {
   absent("copy_bytes");
+}
+void add_gradient(const Tensor&, const Tensor&) {
+  absent("write_gradient");
+}
+void zero_untouched_rows(const TouchedRows&) {
+  absent("zero_untouched_rows");
+}
+int device_count() {
+  return 0;
+}
+DeviceFacts device_facts(int) {
+  absent("device");
+}
+void* make_event(Device) {
+  absent("timer");
+}
+void record_event(Device, void*) {
+  absent("timer");
+}
+double seconds_between(void*, void*) {
+  absent("timer");
+}
+void release_event(void*) noexcept {}
+void start_profiler() {
+  absent("profiler");
+}
+void stop_profiler() {
+  absent("profiler");
+}
+std::string absence() {
+  return "this program was built without CUDA";
 }
 
 }  // namespace slotwise::cuda

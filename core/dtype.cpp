@@ -36,7 +36,15 @@ std::string_view name_of(DType dtype) {
 }
 
 std::string_view name_of(DeviceType type) {
-  return type == DeviceType::cpu ? "cpu" : "cuda";
+  switch (type) {
+    case DeviceType::cpu:
+      return "cpu";
+    case DeviceType::cuda:
+      return "cuda";
+    case DeviceType::emulated:
+      return "emulated";
+  }
+  return "?";
 }
 
 }  // namespace slotwise

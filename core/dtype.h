@@ -37,13 +37,17 @@ struct DTypeOf<std::uint8_t> {
   static constexpr DType value = DType::u8;
 };
 
-enum class DeviceType : std::uint8_t { cpu, cuda };
+// `emulated` is a device for tests: its memory is the host's, but host code may not touch it
+// (core/device_scope.h), and ops run their CPU bodies on it. What works there keeps host and device
+// apart as a GPU asks for, and gives the CPU's bits.
+enum class DeviceType : std::uint8_t { cpu, cuda, emulated };
 
 struct Device {
   DeviceType type = DeviceType::cpu;
   int index = 0;
   bool operator==(const Device&) const = default;
   bool is_cpu() const { return type == DeviceType::cpu; }
+  bool is_cuda() const { return type == DeviceType::cuda; }
 };
 
 std::string_view name_of(DeviceType type);

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <exception>
 
+#include "core/device_scope.h"
+
 namespace slotwise {
 
 inline int thread_count() {
@@ -28,9 +30,11 @@ void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
   }
   std::exception_ptr error;
   int error_part = parts;
+  const Device device = DeviceScope::current();
 #pragma omp parallel for num_threads(parts) schedule(static, 1)
   for (int part = 0; part < parts; ++part) {
     try {
+      const DeviceScope scope(device);
       body(count * part / parts, count * (part + 1) / parts, part);
     } catch (...) {
 #pragma omp critical(slotwise_parallel_for_error)

@@ -8,7 +8,7 @@ namespace slotwise {
 
 // What sparse finetuning hands to a row optimizer.
 struct RowGradient {
-  Tensor rows;      // [t] i32, ascending, distinct
+  Tensor rows;      // [t] i32, ascending, distinct; -1 behind them where there are fewer than t
   Tensor gradient;  // [t, D] f32
 };
 

@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include "core/device_memory.h"
+#include "core/device_scope.h"
 #include "core/memory_pool.h"
 
 namespace slotwise {
@@ -48,6 +49,20 @@ Device Tensor::device() const {
 
 void* Tensor::raw() const {
   SLOTWISE_CHECK(defined(), "[tensor] data of an undefined tensor");
+  const Device place = storage_->device(), allowed = DeviceScope::current();
+  if (place == allowed) return address();
+  if (allowed.is_cpu()) {
+    fail(
+        "[tensor] host code asked for the memory of a tensor {} on {}; copy it with to({{}}) first",
+        shape_.text(), name_of(place.type));
+  }
+  fail(
+      "[tensor] an op on {} got a tensor {} that lies on {}; all of its tensors must be on one "
+      "device",
+      name_of(allowed.type), shape_.text(), name_of(place.type));
+}
+
+void* Tensor::address() const {
   return static_cast<char*>(storage_->block()) +
          static_cast<std::size_t>(offset_) * size_of(dtype_);
 }
@@ -88,11 +103,11 @@ void Tensor::copy_from(const Tensor& source) const {
   SLOTWISE_CHECK(source.shape_ == shape_ && source.dtype_ == dtype_,
                  "[tensor] cannot copy {} {} into {} {}", name_of(source.dtype_),
                  source.shape_.text(), name_of(dtype_), shape_.text());
-  copy_bytes(raw(), device(), source.raw(), source.device(), bytes());
+  copy_bytes(address(), device(), source.address(), source.device(), bytes());
 }
 
 void Tensor::zero() const {
-  zero_bytes(device(), raw(), bytes());
+  zero_bytes(device(), address(), bytes());
 }
 
 bool Tensor::unique() const {

@@ -40,7 +40,8 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const;
 
-  // Pointer to the first element; throws if T is not the dtype. The memory may be on a device.
+  // Pointer to the first element; throws if T is not the dtype, or if the memory belongs to a
+  // device that the running code may not touch (core/device_scope.h).
   template <class T>
   T* data() const {
     SLOTWISE_CHECK(defined() && DTypeOf<T>::value == dtype_, "[tensor] expected {} data, got {}",
@@ -48,10 +49,9 @@ class Tensor {
     return static_cast<T*>(raw());
   }
   void* raw() const;
-  // CPU elements as a span.
+  // All elements; as data().
   template <class T>
   std::span<T> span() const {
-    SLOTWISE_CHECK(device().is_cpu(), "[tensor] span() needs a CPU tensor");
     return {data<T>(), static_cast<std::size_t>(elements_)};
   }
   // A copy of all elements on the host.
@@ -70,6 +70,8 @@ class Tensor {
   bool same_storage(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:
+  void* address() const;
+
   std::shared_ptr<Storage> storage_;
   std::int64_t offset_ = 0;  // in elements
   std::int64_t elements_ = 0;

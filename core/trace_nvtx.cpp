@@ -1,14 +1,14 @@
 // NVTX 3 is header-only: the calls cost a null check when no profiler is attached.
 #include <nvtx3/nvToolsExt.h>
 
-#include "core/trace.h"
+#include "core/trace_body.h"
 
 namespace slotwise {
 
-TraceRange::TraceRange(const char* name) {
-  nvtxRangePushA(name);
+void begin_profiler_range(const char* text) {
+  nvtxRangePushA(text);
 }
-TraceRange::~TraceRange() {
+void end_profiler_range() {
   nvtxRangePop();
 }
 

@@ -5,6 +5,8 @@
 #include <unordered_set>
 
 #include "core/gradient_math.h"
+#include "core/numerics.h"
+#include "core/trace.h"
 
 namespace slotwise {
 
@@ -23,6 +25,7 @@ struct VariableState {
 class Operation {
  public:
   const char* name = "";
+  std::string where;  // while numerics are checked
   std::uint64_t sequence = 0;
   std::vector<Variable> inputs;
   std::vector<Tensor> output_grads;
@@ -49,6 +52,11 @@ struct GradientSlot {
   bool ready;
 };
 
+NumericsCheck& global_check() {
+  static NumericsCheck check;
+  return check;
+}
+
 GradientSlot slot_of(VariableState& state) {
   if (!state.producer) return {&state.grad, state.grad_ready};
   Tensor& grad = state.producer->output_grads[static_cast<std::size_t>(state.output_index)];
@@ -56,6 +64,13 @@ GradientSlot slot_of(VariableState& state) {
 }
 
 }  // namespace
+
+void set_numerics_check(NumericsCheck check) {
+  global_check() = std::move(check);
+}
+const NumericsCheck& numerics_check() {
+  return global_check();
+}
 
 Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<VariableState>()) {
   state_->value = std::move(value);
@@ -203,10 +218,15 @@ bool needs_gradient(const std::vector<Variable>& inputs) {
 std::vector<Variable> record(const char* name, std::vector<Variable> inputs,
                              std::vector<Tensor> outputs, BackwardFunction backward, bool always) {
   const bool keep = needs_gradient(inputs) || (always && g_recording);
+  const NumericsCheck& check = numerics_check();
+  if (check) {
+    for (const Tensor& output : outputs) check({name, false, trace_path(), {output, {}}});
+  }
   std::shared_ptr<Operation> operation;
   if (keep) {
     operation = std::make_shared<Operation>();
     operation->name = name;
+    if (check) operation->where = trace_path();
     operation->sequence = g_sequence++;
     operation->inputs = std::move(inputs);
     operation->output_grads.resize(outputs.size());
@@ -242,6 +262,7 @@ class Engine {
                        operation->name);
         BackwardContext context(*operation);
         operation->run(context);
+        if (numerics_check()) check_gradients(*operation);
       }
       operation->release();
       operation.reset();
@@ -249,6 +270,17 @@ class Engine {
   }
 
  private:
+  static void check_gradients(const Operation& operation) {
+    for (const Variable& input : operation.inputs) {
+      if (!input.requires_grad()) continue;
+      const VariableState& state = *input.state_;
+      const GradientSlot slot = slot_of(*input.state_);
+      if (!slot.ready) continue;
+      const Tensor touched = state.rows_pending ? state.touched : Tensor();
+      numerics_check()({operation.name, true, operation.where, {*slot.tensor, touched}});
+    }
+  }
+
   // All ops below `top`, the last made first: every consumer of a value stands before its producer.
   static std::vector<std::shared_ptr<Operation>> reachable(const std::shared_ptr<Operation>& top) {
     std::vector<std::shared_ptr<Operation>> order{top};

@@ -2,7 +2,9 @@
 
 namespace slotwise::kernels {
 
-void adamw(const AdamW& args) {
+namespace {
+
+void check(const AdamW& args) {
   SLOTWISE_CHECK(args.parameter.defined(), "[adamw] expected a parameter");
   const Shape& shape = args.parameter.shape();
   expect_tensor("adamw", "parameter", args.parameter, shape);
@@ -20,7 +22,18 @@ void adamw(const AdamW& args) {
                    "[adamw] touched rows need a table [N, D] without decay, got {} and decay {}",
                    shape.text(), args.weight_decay);
   }
+}
+
+}  // namespace
+
+void adamw(const AdamW& args) {
+  check(args);
   SLOTWISE_DISPATCH(adamw, args, args.parameter);
+}
+
+void adamw_all(const AdamWAll& args) {
+  for (const AdamW& step : args.steps) check(step);
+  if (!args.steps.empty()) SLOTWISE_DISPATCH(adamw_all, args, args.steps[0].parameter);
 }
 
 void sgd(const Sgd& args) {
@@ -35,9 +48,30 @@ void sgd(const Sgd& args) {
   SLOTWISE_DISPATCH(sgd, args, args.parameter);
 }
 
+void squared_norms(const SquaredNorms& args) {
+  const char* op = "squared_norms";
+  SLOTWISE_CHECK(args.sums.defined() && args.sums.shape().dimensions() == 1,
+                 "[{}] expected sums [G]", op);
+  expect_tensor(op, "sums", args.sums, args.sums.shape());
+  for (const SquaredNorms::Part& part : args.parts) {
+    SLOTWISE_CHECK(part.x.defined() && part.group >= 0 && part.group < args.sums.elements(),
+                   "[{}] expected a tensor and a group below {}, got group {}", op,
+                   args.sums.elements(), part.group);
+    expect_tensor(op, "x", part.x, part.x.shape());
+    if (!part.rows.defined()) continue;
+    SLOTWISE_CHECK(part.x.shape().dimensions() == 2, "[{}] marked rows need x [N, D], got {}", op,
+                   part.x.shape().text());
+    expect_tensor(op, "rows", part.rows, {part.x.size(0)}, DType::u8);
+  }
+  SLOTWISE_DISPATCH(squared_norms, args, args.sums);
+}
+
 void clip_scale(const ClipScale& args) {
-  expect_tensor("clip_scale", "scale", args.scale, {1});
-  expect_tensor("clip_scale", "sum_of_squares", args.sum_of_squares, {1});
+  const char* op = "clip_scale";
+  SLOTWISE_CHECK(args.sum_of_squares.defined() && args.sum_of_squares.shape().dimensions() == 1,
+                 "[{}] expected sum_of_squares [G]", op);
+  expect_tensor(op, "sum_of_squares", args.sum_of_squares, args.sum_of_squares.shape());
+  expect_tensor(op, "scale", args.scale, args.sum_of_squares.shape());
   SLOTWISE_DISPATCH(clip_scale, args, args.scale);
 }
 

@@ -4,7 +4,9 @@
 // The front function (kernels/<op>.cpp) checks shapes and calls kernels::cpu:: or kernels::cuda::.
 #pragma once
 
+#include "core/device_scope.h"
 #include "core/tensor.h"
+#include "core/trace.h"
 
 #define SLOTWISE_OP(name, Args) \
   void name(const Args& args);  \
@@ -15,13 +17,16 @@
   void name(const Args& args);  \
   }
 
-#define SLOTWISE_DISPATCH(name, args, place) \
-  do {                                       \
-    if ((place).device().is_cpu()) {         \
-      cpu::name(args);                       \
-    } else {                                 \
-      cuda::name(args);                      \
-    }                                        \
+// `place`: a tensor whose device is the op's. The others must lie there too (core/device_scope.h).
+#define SLOTWISE_DISPATCH(name, args, place)                      \
+  do {                                                            \
+    const ::slotwise::TraceRange trace(#name);                    \
+    const ::slotwise::DeviceScope device_scope((place).device()); \
+    if (::slotwise::DeviceScope::current().is_cuda()) {           \
+      cuda::name(args);                                           \
+    } else {                                                      \
+      cpu::name(args);                                            \
+    }                                                             \
   } while (false)
 
 namespace slotwise::kernels {

@@ -46,6 +46,18 @@ void dot_product(const DotProduct& args) {
   SLOTWISE_DISPATCH(dot_product, args, args.a);
 }
 
+void count_non_finite(const CountNonFinite& args) {
+  const char* op = "count_non_finite";
+  expect_same(op, "x", args.x, args.x);
+  expect_tensor(op, "count", args.count, {1}, DType::i32);
+  if (args.rows.defined()) {
+    SLOTWISE_CHECK(args.x.shape().dimensions() == 2, "[{}] marked rows need x [N, D], got {}", op,
+                   args.x.shape().text());
+    expect_tensor(op, "rows", args.rows, {args.x.size(0)}, DType::u8);
+  }
+  SLOTWISE_DISPATCH(count_non_finite, args, args.x);
+}
+
 void cast(const Cast& args) {
   const auto floating = [](const Tensor& tensor) {
     return tensor.defined() && (tensor.dtype() == DType::f32 || tensor.dtype() == DType::bf16);

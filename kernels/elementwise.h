@@ -35,6 +35,14 @@ struct DotProduct {
 };
 SLOTWISE_OP(dot_product, DotProduct)
 
+// count [1] i32 = how many elements of x (f32) are not finite. rows: as above.
+struct CountNonFinite {
+  Tensor count;
+  Tensor x;
+  Tensor rows = {};
+};
+SLOTWISE_OP(count_non_finite, CountNonFinite)
+
 // Conversion between f32 and bf16 (same dtype: copy).
 struct Cast {
   Tensor y;

@@ -14,6 +14,10 @@ void gemm(const Gemm& args) {
   SLOTWISE_CHECK(k == inner, "[gemm] inner sizes differ: {}{} and {}{}", a.text(),
                  args.transpose_a ? "^T" : "", b.text(), args.transpose_b ? "^T" : "");
   expect_tensor("gemm", "C", args.c, {m, n});
+  const DType operands = args.a.dtype();
+  SLOTWISE_CHECK(operands == args.b.dtype() && (operands == DType::f32 || operands == DType::bf16),
+                 "[gemm] expected A and B both f32 or both bf16, got {} and {}", name_of(operands),
+                 name_of(args.b.dtype()));
   SLOTWISE_DISPATCH(gemm, args, args.c);
 }
 

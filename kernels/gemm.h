@@ -1,5 +1,6 @@
-// Matrix product, fp32, row-major:  C = alpha * op(A) * op(B) + beta * C.
-// C: [m, n], op(A): [m, k], op(B): [k, n]. k = 0 gives beta * C.
+// Matrix product, row-major:  C = alpha * op(A) * op(B) + beta * C.
+// C: [m, n] f32, op(A): [m, k], op(B): [k, n], both f32 or both bf16: products and sums are fp32 in
+// either case (never TF32). k = 0 gives beta * C.
 #pragma once
 
 #include "kernels/dispatch.h"

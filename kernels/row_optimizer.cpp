@@ -33,12 +33,14 @@ void row_adam(const RowAdam& args) {
   expect_tensor(op, "first moment", args.first_moment, {capacity, args.values.size(1)});
   expect_tensor(op, "second moment", args.second_moment, {capacity, args.values.size(1)});
   expect_tensor(op, "steps", args.steps, {capacity}, DType::i32);
+  expect_optional(op, "gradient_scale", args.gradient_scale, {1});
   expect_tensor(op, "state_row", args.state_row, args.rows.shape(), DType::i32);
   SLOTWISE_DISPATCH(row_adam, args, args.values);
 }
 
 void row_sgd(const RowSgd& args) {
   expect_rows("row_sgd", args.values, args.rows, args.gradient);
+  expect_optional("row_sgd", "gradient_scale", args.gradient_scale, {1});
   SLOTWISE_DISPATCH(row_sgd, args, args.values);
 }
 

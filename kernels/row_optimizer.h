@@ -1,5 +1,6 @@
 // Optimizer steps on chosen rows of a table; every other row keeps its bits.
-// values: [N, D]; rows: [t] i32 distinct; gradient: [t, D].
+// values: [N, D]; rows: [t] i32 distinct, or -1: that place is passed over; gradient: [t, D].
+// gradient_scale [1], optional: as in kernels/adamw.h, NaN leaves everything as it is.
 #pragma once
 
 #include "kernels/dispatch.h"
@@ -14,6 +15,7 @@ struct RowAdam {
   Tensor first_moment, second_moment, steps;
   Tensor rows, state_row;
   Tensor gradient;
+  Tensor gradient_scale = {};
   float learning_rate = 0.0f;
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
 };
@@ -25,6 +27,7 @@ struct RowSgd {
   Tensor rows;
   Tensor gradient;
   float learning_rate = 0.0f;
+  Tensor gradient_scale = {};
 };
 SLOTWISE_OP(row_sgd, RowSgd)
 

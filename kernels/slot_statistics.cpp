@@ -39,6 +39,7 @@ void score_slots(const ScoreSlots& args) {
   expect_list(op, "counts", args.counts);
   SLOTWISE_CHECK(args.df.defined() == args.idf.defined(),
                  "[{}] expected df and idf, or neither of them", op);
+  expect_optional(op, "touched_count", args.touched_count, {1}, DType::i32);
   expect_optional(op, "df", args.df, args.counts.shape(), DType::i32);
   if (args.idf.defined()) expect_list(op, "idf", args.idf, DType::f32);
   SLOTWISE_DISPATCH(score_slots, args, args.touched);
@@ -52,6 +53,7 @@ void top_slots(const TopSlots& args) {
   SLOTWISE_CHECK(args.selected.elements() <= args.touched.elements(),
                  "[{}] cannot select {} of {} touched slots", op, args.selected.elements(),
                  args.touched.elements());
+  expect_optional(op, "touched_count", args.touched_count, {1}, DType::i32);
   SLOTWISE_DISPATCH(top_slots, args, args.touched);
 }
 
@@ -64,13 +66,31 @@ void map_slots(const MapSlots& args) {
 void clear_counts(const ClearCounts& args) {
   expect_list("clear_counts", "counts", args.counts);
   expect_list("clear_counts", "slots", args.slots);
+  expect_optional("clear_counts", "slot_count", args.slot_count, {1}, DType::i32);
   SLOTWISE_DISPATCH(clear_counts, args, args.counts);
 }
 
 void add_document(const AddDocument& args) {
   expect_list("add_document", "df", args.df);
   expect_list("add_document", "slots", args.slots);
+  expect_optional("add_document", "slot_count", args.slot_count, {1}, DType::i32);
   SLOTWISE_DISPATCH(add_document, args, args.df);
+}
+
+void mark_slots(const MarkSlots& args) {
+  expect_list("mark_slots", "marks", args.marks, DType::u8);
+  expect_list("mark_slots", "slots", args.slots);
+  SLOTWISE_DISPATCH(mark_slots, args, args.marks);
+}
+
+void number_slots(const NumberSlots& args) {
+  const char* op = "number_slots";
+  expect_list(op, "slots", args.slots);
+  expect_tensor(op, "numbers", args.numbers, args.slots.shape(), DType::i32);
+  expect_list(op, "map", args.map);
+  expect_list(op, "slot_of", args.slot_of);
+  expect_tensor(op, "used", args.used, {1}, DType::i32);
+  SLOTWISE_DISPATCH(number_slots, args, args.map);
 }
 
 }  // namespace slotwise::kernels

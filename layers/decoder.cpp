@@ -69,7 +69,7 @@ Variable Decoder::run_block_folded(const Block& block, const Variable& x,
 
 Decoder::Stream Decoder::run_layer(std::size_t layer, const Stream& in,
                                    const ForwardContext& context) const {
-  const TraceRange range("block");
+  const TraceRange range("layer", static_cast<std::int64_t>(layer));
   const Block& block = blocks_[layer];
   if (!checkpointing_ || !recording()) return run_block(block, in, context);
   const auto body = [this, &block, context](const std::vector<Variable>& inputs) {

@@ -5,6 +5,7 @@
 #include "core/random.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "layers/functional/precision.h"
 #include "layers/token_sampler.h"
 
 namespace slotwise {
@@ -76,9 +77,9 @@ Tensor last_logits(Decoder& decoder, const Chunk& chunk, Device device) {
   const Tensor last = Tensor::empty({batch, hidden.size(1)}, DType::f32, device, "generation");
   kernels::gather_rows(
       {.y = last, .x = hidden, .rows = Tensor::from(chunk.last, {batch}, device, "generation")});
-  const Tensor& head = decoder.head().value();
+  const Tensor head = operand(decoder.head().value());
   const Tensor logits = Tensor::empty({batch, head.size(0)}, DType::f32, device, "generation");
-  kernels::gemm({.c = logits, .a = last, .b = head, .transpose_b = true});
+  kernels::gemm({.c = logits, .a = operand(last), .b = head, .transpose_b = true});
   return logits.to(Device{});
 }
 

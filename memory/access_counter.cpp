@@ -1,5 +1,7 @@
 #include "memory/access_counter.h"
 
+#include <algorithm>
+
 #include "kernels/slot_statistics.h"
 
 namespace slotwise {
@@ -15,11 +17,14 @@ void AccessCounter::add(const Tensor& slots, const Tensor& valid) {
                            .touched_count = touched_count_,
                            .slots = slots,
                            .valid = valid});
+  accesses_ += slots.elements();
 }
 
 void AccessCounter::clear() {
-  kernels::clear_counts({.counts = counts_, .slots = touched()});
+  const List touched = list();
+  kernels::clear_counts({.counts = counts_, .slots = touched.slots, .slot_count = touched.count});
   touched_count_.zero();
+  accesses_ = 0;
 }
 
 std::int64_t AccessCounter::touched_count() const {
@@ -28,6 +33,12 @@ std::int64_t AccessCounter::touched_count() const {
 
 Tensor AccessCounter::touched() const {
   return touched_.slice(0, touched_count());
+}
+
+AccessCounter::List AccessCounter::list() const {
+  const std::int64_t room =
+      counts_.device().is_cpu() ? touched_count() : std::min(accesses_, touched_.elements());
+  return {touched_.slice(0, room), touched_count_};
 }
 
 }  // namespace slotwise

@@ -26,7 +26,9 @@ BackgroundCollector::~BackgroundCollector() {
 
 void BackgroundCollector::end_batch() {
   for (std::size_t t = 0; t < counters_.size(); ++t) {
-    kernels::add_document({.df = tables_[t].df, .slots = counters_[t].touched()});
+    const AccessCounter::List touched = counters_[t].list();
+    kernels::add_document(
+        {.df = tables_[t].df, .slots = touched.slots, .slot_count = touched.count});
     ++tables_[t].batches;
     counters_[t].clear();
   }

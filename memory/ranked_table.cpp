@@ -38,9 +38,13 @@ std::vector<float> weight_table(const RankingOptions& options, std::int64_t batc
   return table;
 }
 
-Tensor count_scores(const AccessCounter& counter, const Tensor& touched) {
-  Tensor scores = Tensor::empty(touched.shape(), DType::f32, touched.device(), "slot scores");
-  kernels::score_slots({.scores = scores, .touched = touched, .counts = counter.counts()});
+Tensor count_scores(const AccessCounter& counter, const AccessCounter::List& touched) {
+  Tensor scores =
+      Tensor::empty(touched.slots.shape(), DType::f32, touched.slots.device(), "slot scores");
+  kernels::score_slots({.scores = scores,
+                        .touched = touched.slots,
+                        .counts = counter.counts(),
+                        .touched_count = touched.count});
   return scores;
 }
 
@@ -59,8 +63,7 @@ void RankedTable::restore(const Tensor& df, std::int64_t most_df) {
 
 void RankedTable::take_over(std::int64_t most_df) {
   most_df_ = most_df;
-  const bool host_ranks = options_.rule == ScoreRule::kl || options_.per_sequence;
-  if (host_ranks) {
+  if (host_ranks()) {
     host_df_ = df_.to_vector<std::int32_t>();
     smoothed_sum_ =
         std::accumulate(host_df_.begin(), host_df_.end(), static_cast<std::int64_t>(df_.size(0)));
@@ -75,24 +78,26 @@ void RankedTable::make_weights() {
       Tensor::from(weights_, {static_cast<std::int64_t>(weights_.size())}, df_.device(), kName);
 }
 
-Tensor RankedTable::scores(const AccessCounter& counter, const Tensor& touched) const {
-  Tensor out = count_scores(counter, touched);
+Tensor RankedTable::scores(const AccessCounter& counter, const AccessCounter::List& touched) const {
   if (options_.rule != ScoreRule::kl) {
+    Tensor out =
+        Tensor::empty(touched.slots.shape(), DType::f32, touched.slots.device(), "slot scores");
     kernels::score_slots({.scores = out,
-                          .touched = touched,
+                          .touched = touched.slots,
                           .counts = counter.counts(),
                           .df = df_,
-                          .idf = device_weights_});
+                          .idf = device_weights_,
+                          .touched_count = touched.count});
     return out;
   }
-  std::vector<float> scores = out.to_vector<float>();
+  std::vector<float> scores = count_scores(counter, touched).to_vector<float>();
   const double total = std::accumulate(scores.begin(), scores.end(), 0.0);
-  const std::vector<std::int32_t> slots = touched.to_vector<std::int32_t>();
+  const std::vector<std::int32_t> slots = touched.slots.to_vector<std::int32_t>();
   for (std::size_t a = 0; a < slots.size(); ++a) {
     scores[a] =
         score(slots[a], static_cast<std::int64_t>(scores[a]), static_cast<std::int64_t>(total));
   }
-  return Tensor::from(scores, touched.shape(), touched.device(), "slot scores");
+  return Tensor::from(scores, touched.slots.shape(), touched.slots.device(), "slot scores");
 }
 
 float RankedTable::score(std::int32_t slot, std::int64_t count, std::int64_t total) const {

@@ -14,14 +14,16 @@ std::vector<float> weight_table(const RankingOptions& options, std::int64_t batc
                                 std::int64_t most_df = 0);
 
 // [A] f32: how often the batch read each touched slot.
-Tensor count_scores(const AccessCounter& counter, const Tensor& touched);
+Tensor count_scores(const AccessCounter& counter, const AccessCounter::List& touched);
 
 class RankedTable {
  public:
   // Copies df: a dynamic background changes it.
   RankedTable(const TableBackground& background, const RankingOptions& options, Device device);
 
-  Tensor scores(const AccessCounter& counter, const Tensor& touched) const;  // [A] f32
+  // [A] f32. Where host_ranks(), the list must be exact: counter.touched().
+  Tensor scores(const AccessCounter& counter, const AccessCounter::List& touched) const;
+  bool host_ranks() const { return options_.rule == ScoreRule::kl || options_.per_sequence; }
   // Of one slot with `count` of `total` accesses: the same bits as scores().
   float score(std::int32_t slot, std::int64_t count, std::int64_t total) const;
 

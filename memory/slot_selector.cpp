@@ -10,10 +10,15 @@
 namespace slotwise {
 namespace {
 
-Tensor top(const Tensor& touched, const Tensor& scores, std::int64_t count) {
-  Tensor selected = Tensor::empty({std::min(count, touched.size(0))}, DType::i32, touched.device(),
-                                  "selected slots");
-  kernels::top_slots({.selected = selected, .touched = touched, .scores = scores});
+// The best `count` of a list; -1 behind them where a list on a device turns out shorter.
+Tensor top(const AccessCounter::List& touched, const Tensor& scores, std::int64_t count) {
+  const std::int64_t room = touched.slots.size(0);
+  Tensor selected =
+      Tensor::empty({std::min(count, room)}, DType::i32, touched.slots.device(), "selected slots");
+  kernels::top_slots({.selected = selected,
+                      .touched = touched.slots,
+                      .scores = scores,
+                      .touched_count = touched.count});
   return selected;
 }
 
@@ -32,10 +37,13 @@ class BackgroundSelector final : public SlotSelector {
   Tensor select(int table, const AccessCounter& counter, std::int64_t count,
                 std::int64_t) override {
     const auto t = static_cast<std::size_t>(table);
-    const Tensor touched = counter.touched();
+    // What the host ranks or writes down it must know to the last slot.
+    const bool exact = tables_[t].host_ranks() || options_.written_weight > 0;
+    const AccessCounter::List touched =
+        exact ? AccessCounter::List{counter.touched(), {}} : counter.list();
     const Tensor scores = tables_[t].scores(counter, touched);
     const Tensor selected = options_.per_sequence
-                                ? sequences_[t].take(tables_[t], touched, scores, count)
+                                ? sequences_[t].take(tables_[t], touched.slots, scores, count)
                                 : top(touched, scores, count);
     if (options_.written_weight > 0) tables_[t].add_written(selected, options_.written_weight);
     return selected;
@@ -73,7 +81,7 @@ class BackgroundSelector final : public SlotSelector {
 class TfSelector final : public SlotSelector {
  public:
   Tensor select(int, const AccessCounter& counter, std::int64_t count, std::int64_t) override {
-    const Tensor touched = counter.touched();
+    const AccessCounter::List touched = counter.list();
     return top(touched, count_scores(counter, touched), count);
   }
 };
@@ -85,14 +93,15 @@ class RandomSelector final : public SlotSelector {
   // A slot's score depends on seed, step and slot alone, so neither order nor device matters.
   Tensor select(int table, const AccessCounter& counter, std::int64_t count,
                 std::int64_t step) override {
-    const Tensor touched = counter.touched();
+    const AccessCounter::List touched = counter.list();
     const Random random(seed_, fmt::format("random slots/{}/{}", table, step));
     std::vector<float> scores;
-    for (const std::int32_t slot : touched.to_vector<std::int32_t>()) {
+    // On a device the list may hold anything behind its slots: numbers that top() does not read.
+    for (const std::int32_t slot : touched.slots.to_vector<std::int32_t>()) {
       scores.push_back(random.uniform_at(static_cast<std::uint64_t>(slot)));
     }
-    return top(touched, Tensor::from(scores, touched.shape(), touched.device(), "slot scores"),
-               count);
+    const Tensor& slots = touched.slots;
+    return top(touched, Tensor::from(scores, slots.shape(), slots.device(), "slot scores"), count);
   }
 
  private:
@@ -102,8 +111,8 @@ class RandomSelector final : public SlotSelector {
 class AllSelector final : public SlotSelector {
  public:
   Tensor select(int, const AccessCounter& counter, std::int64_t, std::int64_t) override {
-    const Tensor touched = counter.touched();
-    return top(touched, count_scores(counter, touched), touched.size(0));
+    const AccessCounter::List touched = counter.list();
+    return top(touched, count_scores(counter, touched), touched.slots.size(0));
   }
 };
 

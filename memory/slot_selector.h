@@ -17,7 +17,8 @@ struct TableBackground {
 class SlotSelector {
  public:
   virtual ~SlotSelector() = default;
-  // At most `count` rows of `table`; `step` is the number of the optimizer step, from 0.
+  // At most `count` rows of `table`; `step` is the number of the optimizer step, from 0. On a
+  // device -1 may stand behind the rows: their number need not be known to the host.
   virtual Tensor select(int table, const AccessCounter& counter, std::int64_t count,
                         std::int64_t step) = 0;
   // Every access of the batch, before select(): for rules that look at single sequences.

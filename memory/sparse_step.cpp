@@ -12,7 +12,8 @@ SparseStep::SparseStep(MemoryModel& model, std::shared_ptr<SlotSelector> selecto
       selector_(std::move(selector)),
       rows_per_table_(rows_per_table),
       kept_(model.tables().size()),
-      accessed_(model.tables().size(), 0) {
+      accessed_(Tensor::zeros({static_cast<std::int64_t>(model.tables().size())}, DType::i32,
+                              model.device(), "slot counts")) {
   if (model.tables().empty()) {
     user_error("sparse memory finetuning needs a model with a memory layer; this one has none");
   }
@@ -68,7 +69,7 @@ std::vector<RowGradient> SparseStep::finish(std::int64_t step) {
   std::vector<RowGradient> out;
   for (std::size_t t = 0; t < counters_.size(); ++t) {
     const int table = static_cast<int>(t);
-    accessed_[t] = counters_[t].touched_count();
+    accessed_.slice(table, table + 1).copy_from(counters_[t].list().count);
     const Tensor rows = selector_->select(table, counters_[t], rows_per_table_, step);
     out.push_back(reduce(table, rows));
     kept_[t].clear();

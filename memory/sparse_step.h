@@ -21,10 +21,11 @@ class SparseStep {
   SparseStep& operator=(const SparseStep&) = delete;
 
   // Forwards and backwards of one optimizer batch lie between two calls of finish().
-  // One entry per table; no rows where the batch read none.
+  // One entry per table; no rows where the batch read none. On a device -1 may stand behind the
+  // rows, with gradients of 0.
   std::vector<RowGradient> finish(std::int64_t step);
-  // What the last finished step saw.
-  std::int64_t accessed(int table) const { return accessed_[static_cast<std::size_t>(table)]; }
+  // Slots that the last finished step read, all tables [tables] i32, on the device.
+  const Tensor& accessed() const { return accessed_; }
   const AccessCounter& counter(int table) const {
     return counters_[static_cast<std::size_t>(table)];
   }
@@ -40,7 +41,7 @@ class SparseStep {
   std::vector<AccessCounter> counters_;
   std::vector<std::vector<KeptBag>> kept_;
   std::vector<Tensor> row_of_slot_;  // [N] i32 per table, -1 but within reduce()
-  std::vector<std::int64_t> accessed_;
+  Tensor accessed_;
 };
 
 }  // namespace slotwise

@@ -29,25 +29,32 @@ class AdamWOptimizer final : public Optimizer {
   }
 
  private:
-  void update(std::size_t index, double learning_rate, const Tensor& gradient_scale) override {
+  void update(const std::vector<Update>& updates) override {
+    kernels::AdamWAll all;
+    for (const Update& each : updates) all.steps.push_back(step_of(each));
+    kernels::adamw_all(all);
+  }
+
+  kernels::AdamW step_of(const Update& update) {
+    const std::size_t index = update.index;
     const OptimizedParameter& parameter = parameters_[index];
     const Tensor& live = live_[index];
     TouchedRows rows = parameter.variable.row_grad();
     if (!live.defined() || !rows.touched.defined()) rows = {parameter.variable.grad(), {}};
     if (live.defined() && !rows.touched.defined()) mark_all(live);
-    kernels::adamw({.parameter = parameter.variable.value(),
-                    .first_moment = first_[index],
-                    .second_moment = second_[index],
-                    .gradient = rows.gradient,
-                    .touched = rows.touched,
-                    .live = rows.touched.defined() ? live : Tensor(),
-                    .gradient_scale = gradient_scale,
-                    .learning_rate = static_cast<float>(learning_rate),
-                    .beta1 = static_cast<float>(options_.beta1),
-                    .beta2 = static_cast<float>(options_.beta2),
-                    .epsilon = static_cast<float>(options_.epsilon),
-                    .weight_decay = static_cast<float>(parameter.weight_decay),
-                    .step = steps_});
+    return {.parameter = parameter.variable.value(),
+            .first_moment = first_[index],
+            .second_moment = second_[index],
+            .gradient = rows.gradient,
+            .touched = rows.touched,
+            .live = rows.touched.defined() ? live : Tensor(),
+            .gradient_scale = update.gradient_scale,
+            .learning_rate = static_cast<float>(update.learning_rate),
+            .beta1 = static_cast<float>(options_.beta1),
+            .beta2 = static_cast<float>(options_.beta2),
+            .epsilon = static_cast<float>(options_.epsilon),
+            .weight_decay = static_cast<float>(parameter.weight_decay),
+            .step = steps_};
   }
 
   void state_loaded() override {

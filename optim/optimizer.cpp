@@ -5,58 +5,44 @@
 
 #include "core/trace.h"
 #include "kernels/adamw.h"
-#include "kernels/elementwise.h"
 
 namespace slotwise {
-namespace {
-
-struct ClipGroups {
-  std::vector<Tensor> sum_of_squares;  // [1] per group
-  std::vector<Tensor> scale;           // [1] per group; undefined without clipping
-};
-
-ClipGroups measure(const std::vector<OptimizedParameter>& parameters, double max_norm) {
-  ClipGroups groups;
-  for (const OptimizedParameter& parameter : parameters) {
-    if (!parameter.variable.has_grad()) continue;
-    const auto group = static_cast<std::size_t>(parameter.clip_group);
-    const auto [gradient, touched] = parameter.variable.row_grad();
-    while (groups.sum_of_squares.size() <= group) {
-      groups.sum_of_squares.push_back(Tensor::zeros({1}, DType::f32, gradient.device(), "norm"));
-    }
-    kernels::dot_product({.out = {groups.sum_of_squares[group], true},
-                          .a = gradient,
-                          .b = gradient,
-                          .rows = touched});
-  }
-  groups.scale.resize(groups.sum_of_squares.size());
-  if (max_norm <= 0) return groups;
-  for (std::size_t i = 0; i < groups.scale.size(); ++i) {
-    groups.scale[i] = Tensor::empty_like(groups.sum_of_squares[i], "norm");
-    kernels::clip_scale({.scale = groups.scale[i],
-                         .sum_of_squares = groups.sum_of_squares[i],
-                         .max_norm = static_cast<float>(max_norm)});
-  }
-  return groups;
-}
-
-}  // namespace
 
 Optimizer::Optimizer(std::vector<OptimizedParameter> parameters, double max_norm)
     : parameters_(std::move(parameters)), max_norm_(max_norm) {}
 
-double Optimizer::step(double learning_rate) {
+Tensor Optimizer::queue_step(double learning_rate) {
   const TraceRange range("optimizer");
   ++steps_;
-  const ClipGroups groups = measure(parameters_, max_norm_);
+  kernels::SquaredNorms norms;
+  int groups = 1;
+  for (const OptimizedParameter& parameter : parameters_) {
+    if (!parameter.variable.has_grad()) continue;
+    const auto [gradient, touched] = parameter.variable.row_grad();
+    norms.parts.push_back({gradient, touched, parameter.clip_group});
+    groups = std::max(groups, parameter.clip_group + 1);
+  }
+  if (norms.parts.empty()) return Tensor::zeros({1}, DType::f32, {}, "norm");
+  const Device device = norms.parts[0].x.device();
+  norms.sums = Tensor::empty({groups}, DType::f32, device, "norm");
+  kernels::squared_norms(norms);
+  const Tensor scale = Tensor::empty_like(norms.sums, "norm");
+  kernels::clip_scale(
+      {.scale = scale, .sum_of_squares = norms.sums, .max_norm = static_cast<float>(max_norm_)});
+  std::vector<Update> updates;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const OptimizedParameter& parameter = parameters_[i];
     if (!parameter.variable.has_grad()) continue;
-    update(i, learning_rate * parameter.rate_scale,
-           groups.scale[static_cast<std::size_t>(parameter.clip_group)]);
+    updates.push_back({i, learning_rate * parameter.rate_scale,
+                       scale.slice(parameter.clip_group, parameter.clip_group + 1)});
   }
+  update(updates);
+  return norms.sums;
+}
+
+double Optimizer::step(double learning_rate) {
   double total = 0.0;
-  for (const Tensor& sum : groups.sum_of_squares) total += sum.to_vector<float>()[0];
+  for (const float sum : queue_step(learning_rate).to_vector<float>()) total += sum;
   return std::sqrt(total);
 }
 

@@ -23,8 +23,11 @@ struct OptimizedParameter {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // Updates every parameter that has a gradient. Returns the norm of all gradients before clipping.
+  // Updates every parameter that has a gradient; none where a gradient is not finite (the step
+  // counts all the same). Returns the norm of all gradients before clipping.
   double step(double learning_rate);
+  // The same, and no waiting for a device: returns the squares of the norms, a clip group each [G].
+  Tensor queue_step(double learning_rate);
   // The state as named tensors, for a checkpoint; load_state() takes exactly those.
   std::vector<NamedTensor> state() const;
   void load_state(const TensorFile& file);
@@ -34,7 +37,12 @@ class Optimizer {
 
  protected:
   Optimizer(std::vector<OptimizedParameter> parameters, double max_norm);
-  virtual void update(std::size_t index, double learning_rate, const Tensor& gradient_scale) = 0;
+  struct Update {
+    std::size_t index;
+    double learning_rate;
+    Tensor gradient_scale;  // [1]: the clip factor
+  };
+  virtual void update(const std::vector<Update>& updates) = 0;
   virtual std::vector<NamedTensor> state_of(std::size_t index) const = 0;
   virtual void state_loaded() {}
 

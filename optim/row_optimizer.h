@@ -15,13 +15,17 @@ class RowOptimizer {
  public:
   virtual ~RowOptimizer() = default;
   // values: [N, D], changed in the given rows only. max_norm > 0 clips the rows' gradient by its
-  // norm first.
+  // norm first. Nothing changes where a gradient is not finite.
   void step(const Tensor& values, const RowGradient& rows, double learning_rate, double max_norm);
+  // The same with a clip factor [1] of the caller's (kernels/adamw.h).
+  void step_scaled(const Tensor& values, const RowGradient& rows, double learning_rate,
+                   const Tensor& gradient_scale);
   virtual std::vector<NamedTensor> state(const std::string& prefix) const = 0;
   virtual void load_state(const TensorFile& file, const std::string& prefix) = 0;
 
  private:
-  virtual void update(const Tensor& values, const RowGradient& rows, double learning_rate) = 0;
+  virtual void update(const Tensor& values, const RowGradient& rows, double learning_rate,
+                      const Tensor& gradient_scale) = 0;
 };
 
 struct RowAdamOptions {

@@ -18,15 +18,17 @@ class SgdOptimizer final : public Optimizer {
   }
 
  private:
-  void update(std::size_t index, double learning_rate, const Tensor& gradient_scale) override {
-    const OptimizedParameter& parameter = parameters_[index];
-    kernels::sgd({.parameter = parameter.variable.value(),
-                  .velocity = velocity_[index],
-                  .gradient = parameter.variable.grad(),
-                  .gradient_scale = gradient_scale,
-                  .learning_rate = static_cast<float>(learning_rate),
-                  .momentum = static_cast<float>(momentum_),
-                  .weight_decay = static_cast<float>(parameter.weight_decay)});
+  void update(const std::vector<Update>& updates) override {
+    for (const Update& each : updates) {
+      const OptimizedParameter& parameter = parameters_[each.index];
+      kernels::sgd({.parameter = parameter.variable.value(),
+                    .velocity = velocity_[each.index],
+                    .gradient = parameter.variable.grad(),
+                    .gradient_scale = each.gradient_scale,
+                    .learning_rate = static_cast<float>(each.learning_rate),
+                    .momentum = static_cast<float>(momentum_),
+                    .weight_decay = static_cast<float>(parameter.weight_decay)});
+    }
   }
 
   std::vector<NamedTensor> state_of(std::size_t index) const override {

@@ -43,7 +43,14 @@ status=0
 skipped=$(sed -n 's/.*<testcase name="\([^"]*\)".* result="skipped".* classname="\([^"]*\)".*/  \2.\1/p' "$report")
 if [ -n "$skipped" ]; then
   echo "== skipped:"
-  echo "$skipped"
+  # The instances of one test on one line.
+  awk '{ at = match($1, /\/[^\/]*$/); whole = index($1, ".") < at
+         name = whole ? substr($1, 1, at - 1) : $1; instance = whole ? substr($1, at + 1) : ""
+         if (!(name in all)) order[++count] = name
+         all[name] = all[name] (all[name] != "" && instance != "" ? ", " : "") instance }
+       END { for (i = 1; i <= count; ++i) {
+               print "  " order[i] (all[order[i]] != "" ? ": " all[order[i]] : "") } }' <<<"$skipped" |
+    fold -s -w 120
 fi
 # No report: the tests died on the way, and gtest has said where.
 if read -r all failed < <(sed -n 's/^<testsuites tests="\([0-9]*\)" failures="\([0-9]*\)".*/\1 \2/p' "$report"); then

@@ -17,11 +17,9 @@ class DenseMethod : public FinetuneMethod {
 
   MethodStep step(const TokenBatch& batch, std::int64_t, double learning_rate) override {
     optimizer_->clear_gradients();
-    MethodStep out;
-    out.loss = accumulate_gradients(model_, batch, {.micro_batch = settings_.micro_batch});
-    out.gradient_norm = optimizer_->step(learning_rate);
-    out.trainable = trainable_;
-    return out;
+    const Tensor losses = queue_gradients(model_, batch, {.micro_batch = settings_.micro_batch});
+    const StepFigures figures(losses, optimizer_->queue_step(learning_rate));
+    return {.loss = figures.loss, .gradient_norm = figures.gradient_norm, .trainable = trainable_};
   }
 
   std::vector<NamedTensor> optimizer_state() const override { return optimizer_->state(); }

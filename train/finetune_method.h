@@ -16,7 +16,7 @@ namespace slotwise {
 
 struct MethodStep {
   double loss = 0;
-  double gradient_norm = 0;
+  double gradient_norm = 0;                           // not finite: nothing was changed
   std::int64_t trainable = 0;                         // parameters that this step could change
   std::int64_t accessed_rows = 0, selected_rows = 0;  // memory methods
 };

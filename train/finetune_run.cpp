@@ -4,10 +4,13 @@
 
 #include "core/memory_pool.h"
 #include "core/sha256.h"
+#include "core/trace.h"
 #include "data/dataset.h"
 #include "data/fact_stream.h"
 #include "data/tokenizer.h"
+#include "layers/functional/precision.h"
 #include "memory/background_usage.h"
+#include "train/check_numerics.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/evaluation_options.h"
@@ -15,10 +18,12 @@
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
 #include "train/model_batch.h"
+#include "train/profiled_steps.h"
 #include "train/progress.h"
 #include "train/retention_plot.h"
 #include "train/retention_probe.h"
 #include "train/run_lock.h"
+#include "train/skipped_steps.h"
 #include "train/step_memory.h"
 
 namespace slotwise {
@@ -103,18 +108,22 @@ class Finetuning {
     // Another background would rank other rows: a resumed run must have the same.
     const auto background = background_path(base_.folder, settings_.background);
     const bool ranked = request_.method == "smf" && std::filesystem::exists(background);
-    return {{"program", "finetune"},
-            {"background", ranked ? sha256_of_file(background) : ""},
-            {"method", request_.method},
-            {"row_optimizer", row_optimizer_name(request_)},
-            {"learning_rate", request_.learning_rate},
-            {"rows", request_.rows.value_or(0)},
-            {"rank", request_.rank.value_or(0)},
-            {"seed", request_.seed},
-            {"model", sha256_of_file(base_.folder / "model.safetensors")},
-            {"data", dataset_.fingerprint()},
-            {"evaluate", evaluation_json(evaluation_)},
-            {"finetune", tree.value("finetune", json::object())}};
+    json out = {{"program", "finetune"},
+                {"background", ranked ? sha256_of_file(background) : ""},
+                {"method", request_.method},
+                {"row_optimizer", row_optimizer_name(request_)},
+                {"learning_rate", request_.learning_rate},
+                {"rows", request_.rows.value_or(0)},
+                {"rank", request_.rank.value_or(0)},
+                {"seed", request_.seed},
+                {"model", sha256_of_file(base_.folder / "model.safetensors")},
+                {"data", dataset_.fingerprint()},
+                {"evaluate", evaluation_json(evaluation_)},
+                {"finetune", tree.value("finetune", json::object())}};
+    if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
+    if (request_.product_type != DType::f32)
+      out["precision"] = std::string(name_of(request_.product_type));
+    return out;
   }
 
   void resume() {
@@ -127,6 +136,7 @@ class Finetuning {
     evaluations_ = trainer.at("evaluations");
     trainable_ = trainer.at("trainable");
     if (retention_) retention_->matrix().load_rows(trainer.at("retention"));
+    skipped_ = SkippedSteps(trainer.value("skipped_steps", 0));
     std::vector<NamedTensor> weights;
     for (const Parameter& parameter : base_.model->parameters().all()) {
       weights.push_back({parameter.name, parameter.variable.value()});
@@ -144,9 +154,14 @@ class Finetuning {
     const TokenBatch batch = stream.batch(step_);
     const double rate = request_.learning_rate * settings_.schedule.factor(step_);
     if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
+    profiled_.before(step_ + 1);
+    const TraceRange range("step", step_ + 1);
     const MethodStep done = method_->step(batch, step_, rate);
     ++step_;
-    folder_.expect_finite(step_, done.loss, done.gradient_norm);
+    profiled_.after(step_);
+    if (skipped_.count(folder_, step_, done.loss, done.gradient_norm)) {
+      progress.message(skipped_.text());
+    }
     seconds_ = seconds_before_ + progress.seconds();
     trainable_ = std::max(trainable_, done.trainable);
     if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
@@ -233,6 +248,7 @@ class Finetuning {
                       {"step", step_},
                       {"seconds", seconds_},
                       {"trainable", trainable_},
+                      {"skipped_steps", skipped_.all()},
                       {"evaluations", evaluations_}};
       if (retention_) trainer["retention"] = retention_->matrix().rows_json();
       state.trainer_json = trainer.dump();
@@ -256,6 +272,7 @@ class Finetuning {
                    {"seed", request_.seed},
                    {"trainable_per_batch", trainable_},
                    {"rows_touched", method_->rows_touched()},
+                   {"skipped_steps", skipped_.all()},
                    {"evaluations", evaluations_}};
     if (retention_) result["retention"] = retention_->matrix().json_result();
     folder_.finish(result, save_model);
@@ -278,6 +295,8 @@ class Finetuning {
   std::unique_ptr<RetentionProbe> retention_;  // null: not measured
   std::int64_t step_ = 0;
   std::int64_t trainable_ = 0;
+  SkippedSteps skipped_;
+  ProfiledSteps profiled_{request_.run.profile_steps, request_.device};
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
   std::string memory_text_;
   json evaluations_ = json::array();
@@ -288,6 +307,8 @@ class Finetuning {
 RunEnd finetune(const FinetuneRequest& request) {
   refuse_out_among_inputs(request.run.out, {request.data, request.checkpoint});
   const RunLock lock(request.run.out);
+  const ProductType products(request.product_type);
+  const CheckNumerics numerics(request.run.check_numerics);
   return Finetuning(request).run();
 }
 

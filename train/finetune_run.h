@@ -31,6 +31,7 @@ struct FinetuneRequest {
   std::uint64_t seed = 0;
   bool keep_checkpoint = true;  // write the finished model
   Device device;
+  DType product_type = DType::f32;  // operands of matrix products: f32 or bf16
 };
 RunEnd finetune(const FinetuneRequest& request);
 

@@ -1,9 +1,9 @@
 // Sparse memory finetuning (SMF section 3): count, select, reduce, update.
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
-#include "kernels/elementwise.h"
+#include "kernels/adamw.h"
+#include "kernels/slot_statistics.h"
 #include "memory/prefix_cache.h"
 #include "memory/sparse_step.h"
 #include "train/finetune_method.h"
@@ -16,42 +16,42 @@ std::string prefix(std::size_t table) {
   return fmt::format("rows.{}", table);
 }
 
-double squared_norm(const Tensor& x) {
-  const Tensor sum = Tensor::empty({1}, DType::f32, x.device(), "norm");
-  kernels::dot_product({.out = {sum}, .a = x, .b = x});
-  return sum.to_vector<float>()[0];
+std::vector<std::int32_t> marked(const Tensor& marks) {
+  const std::vector<std::uint8_t> host = marks.to_vector<std::uint8_t>();
+  std::vector<std::int32_t> rows;
+  for (std::size_t row = 0; row < host.size(); ++row) {
+    if (host[row] != 0) rows.push_back(static_cast<std::int32_t>(row));
+  }
+  return rows;
 }
 
 class SparseMethod final : public FinetuneMethod {
  public:
   SparseMethod(MemoryModel& model, const SparseSettings& settings)
-      : model_(model),
-        settings_(settings),
-        sparse_(model, settings.selector, settings.rows),
-        touched_(model.tables().size()) {
+      : model_(model), settings_(settings), sparse_(model, settings.selector, settings.rows) {
     model.parameters().freeze_all();
     for (std::size_t t = 0; t < model.tables().size(); ++t) {
       optimizers_.push_back(settings.make_row_optimizer());
+      touched_.push_back(Tensor::zeros({model.config().memory.slots()}, DType::u8, model.device(),
+                                       "changed rows"));
     }
   }
 
   MethodStep step(const TokenBatch& batch, std::int64_t step, double learning_rate) override {
-    MethodStep out;
-    out.loss = accumulate_gradients(model_, batch, {.micro_batch = settings_.micro_batch});
+    const Tensor losses = queue_gradients(model_, batch, {.micro_batch = settings_.micro_batch});
     const std::vector<RowGradient> updates = sparse_.finish(step);
-    double squares = 0.0;
+    const Tensor squares = update(updates, learning_rate);
+    const StepFigures figures(losses, squares);
+    const auto accessed = sparse_.accessed().to_vector<std::int32_t>();
+    MethodStep out{.loss = figures.loss, .gradient_norm = figures.gradient_norm};
     for (std::size_t t = 0; t < updates.size(); ++t) {
-      squares += squared_norm(updates[t].gradient);
-      const Tensor& values = model_.tables()[t].values.value();
-      optimizers_[t]->step(values, updates[t], learning_rate, settings_.clip);
-      for (const std::int32_t row : updates[t].rows.to_vector<std::int32_t>()) {
-        touched_[t].insert(row);
-      }
-      out.accessed_rows += sparse_.accessed(static_cast<int>(t));
-      out.selected_rows += updates[t].rows.size(0);
-      out.trainable += updates[t].rows.size(0) * values.size(1);
+      const std::int64_t selected = std::min<std::int64_t>(updates[t].rows.size(0), accessed[t]);
+      out.accessed_rows += accessed[t];
+      out.selected_rows += selected;
+      out.trainable += selected * updates[t].gradient.size(1);
+      if (!std::isfinite(out.gradient_norm)) continue;
+      kernels::mark_slots({.marks = touched_[t], .slots = updates[t].rows});
     }
-    out.gradient_norm = std::sqrt(squares);
     return out;
   }
 
@@ -59,8 +59,7 @@ class SparseMethod final : public FinetuneMethod {
     std::vector<NamedTensor> out;
     for (std::size_t t = 0; t < optimizers_.size(); ++t) {
       for (NamedTensor& entry : optimizers_[t]->state(prefix(t))) out.push_back(std::move(entry));
-      std::vector<std::int32_t> rows(touched_[t].begin(), touched_[t].end());
-      std::sort(rows.begin(), rows.end());  // the file does not depend on how often a run resumed
+      const std::vector<std::int32_t> rows = marked(touched_[t]);
       out.push_back(
           {prefix(t) + ".touched", Tensor::from(rows, {static_cast<std::int64_t>(rows.size())})});
     }
@@ -71,8 +70,9 @@ class SparseMethod final : public FinetuneMethod {
   void load_optimizer_state(const TensorFile& file, std::int64_t) override {
     for (std::size_t t = 0; t < optimizers_.size(); ++t) {
       optimizers_[t]->load_state(file, prefix(t));
-      const auto rows = file.require(prefix(t) + ".touched").to_vector<std::int32_t>();
-      touched_[t] = {rows.begin(), rows.end()};
+      touched_[t].zero();
+      kernels::mark_slots({.marks = touched_[t],
+                           .slots = file.require(prefix(t) + ".touched").to(model_.device())});
     }
     settings_.selector->load_state(file);
   }
@@ -85,17 +85,41 @@ class SparseMethod final : public FinetuneMethod {
 
   std::int64_t rows_touched() const override {
     std::int64_t total = 0;
-    for (const auto& rows : touched_) total += static_cast<std::int64_t>(rows.size());
+    for (const Tensor& marks : touched_) {
+      total += static_cast<std::int64_t>(marked(marks).size());
+    }
     return total;
   }
 
  private:
+  // The step itself; returns the squares of the gradients' norms [tables]. A gradient that is not
+  // finite in one table stops the step in all.
+  Tensor update(const std::vector<RowGradient>& updates, double learning_rate) {
+    const auto tables = static_cast<std::int64_t>(updates.size());
+    kernels::SquaredNorms norms{
+        .sums = Tensor::empty({tables}, DType::f32, model_.device(), "norm"), .parts = {}};
+    for (std::size_t t = 0; t < updates.size(); ++t) {
+      norms.parts.push_back({updates[t].gradient, {}, static_cast<int>(t)});
+    }
+    kernels::squared_norms(norms);
+    const Tensor scale = Tensor::empty_like(norms.sums, "norm");
+    kernels::clip_scale({.scale = scale,
+                         .sum_of_squares = norms.sums,
+                         .max_norm = static_cast<float>(settings_.clip)});
+    for (std::int64_t t = 0; t < tables; ++t) {
+      const auto at = static_cast<std::size_t>(t);
+      optimizers_[at]->step_scaled(model_.tables()[at].values.value(), updates[at], learning_rate,
+                                   scale.slice(t, t + 1));
+    }
+    return norms.sums;
+  }
+
   MemoryModel& model_;
   SparseSettings settings_;
   SparseStep sparse_;
   std::unique_ptr<PrefixCache> prefix_;
   std::vector<std::unique_ptr<RowOptimizer>> optimizers_;
-  std::vector<std::unordered_set<std::int32_t>> touched_;
+  std::vector<Tensor> touched_;  // [N] u8 per table: rows that a step has changed
 };
 
 }  // namespace

@@ -133,7 +133,7 @@ void print_slots(const Checkpoint& checkpoint, const std::string& text, std::int
 }  // namespace
 
 void inspect(const InspectRequest& request) {
-  const Checkpoint checkpoint = load_checkpoint(request.checkpoint, {});
+  const Checkpoint checkpoint = load_checkpoint(request.checkpoint, request.device);
   if (!request.logits_tokens.empty()) {
     write_logits(checkpoint, request.logits_tokens, request.logits_out);
   }

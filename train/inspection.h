@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/dtype.h"
+
 namespace slotwise {
 
 struct InspectRequest {
@@ -15,6 +17,7 @@ struct InspectRequest {
   std::int64_t top = 4;
   bool tensors = false;
   std::filesystem::path logits_tokens, logits_out;  // see train/logits.h; empty: no logits
+  Device device;
 };
 void inspect(const InspectRequest& request);  // prints
 

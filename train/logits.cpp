@@ -6,6 +6,7 @@
 #include "core/variable.h"
 #include "data/json_lines.h"
 #include "kernels/gemm.h"
+#include "layers/functional/precision.h"
 
 namespace slotwise {
 namespace {
@@ -49,11 +50,11 @@ void write_logits(const Checkpoint& checkpoint, const std::filesystem::path& tok
   const Tensor ids = read_tokens(tokens, decoder.config());
   const NoGrad no_grad;
   const Tensor hidden = decoder.hidden(ids.to(device), make_context(ids, {}, device)).value();
-  const Tensor& head = decoder.head().value();
+  const Tensor head = operand(decoder.head().value());
   const Tensor logits =
       Tensor::empty({ids.size(0), ids.size(1), head.size(0)}, DType::f32, device, "logits");
   kernels::gemm({.c = logits.view({hidden.size(0), head.size(0)}),
-                 .a = hidden,
+                 .a = operand(hidden),
                  .b = head,
                  .transpose_b = true});
   write_safetensors(out, {{"logits", logits}});

@@ -1,6 +1,8 @@
 #include "train/model_batch.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <span>
 
 #include "core/trace.h"
@@ -85,11 +87,13 @@ Variable batch_loss(MemoryModel& model, const ModelBatch& batch, double divisor)
   return language_model_loss(hidden, model.decoder().head(), batch.targets, divisor);
 }
 
-double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
-                            const AccumulateOptions& options) {
-  double total = 0.0;
-  for (const TokenBatch& piece : split_batch(batch, options.micro_batch)) {
-    ModelBatch ready = make_model_batch(piece, model.device());
+Tensor queue_gradients(MemoryModel& model, const TokenBatch& batch,
+                       const AccumulateOptions& options) {
+  const std::vector<TokenBatch> pieces = split_batch(batch, options.micro_batch);
+  const auto count = static_cast<std::int64_t>(pieces.size());
+  const Tensor losses = Tensor::empty({count}, DType::f32, model.device(), "losses");
+  for (std::int64_t i = 0; i < count; ++i) {
+    ModelBatch ready = make_model_batch(pieces[static_cast<std::size_t>(i)], model.device());
     ready.context.training = options.batch_statistics;
     Variable loss;
     {
@@ -97,11 +101,29 @@ double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
       loss = batch_loss(model, ready,
                         static_cast<double>(std::max<std::int64_t>(batch.valid_tokens, 1)));
     }
-    total += loss.value().to_vector<float>()[0];
+    losses.slice(i, i + 1).copy_from(loss.value());
     const TraceRange range("backward");
     backward(loss);
   }
+  return losses;
+}
+
+double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
+                            const AccumulateOptions& options) {
+  double total = 0.0;
+  for (const float loss : queue_gradients(model, batch, options).to_vector<float>()) total += loss;
   return total;
+}
+
+StepFigures::StepFigures(const Tensor& losses, const Tensor& squares) {
+  const std::int64_t count = losses.elements(), all = count + squares.elements();
+  const Tensor together = Tensor::empty({all}, DType::f32, losses.device(), "step figures");
+  together.slice(0, count).copy_from(losses);
+  together.slice(count, all).copy_from(squares);
+  const std::vector<float> values = together.to_vector<float>();
+  const auto middle = values.begin() + count;
+  loss = std::accumulate(values.begin(), middle, 0.0);
+  gradient_norm = std::sqrt(std::accumulate(middle, values.end(), 0.0));
 }
 
 }  // namespace slotwise

@@ -38,5 +38,16 @@ struct AccumulateOptions {
 };
 double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
                             const AccumulateOptions& options);
+// The same without waiting for the device: the share of each micro-batch in the loss [pieces].
+Tensor queue_gradients(MemoryModel& model, const TokenBatch& batch,
+                       const AccumulateOptions& options);
+
+// What a step tells the log, read from the device in one copy: the only wait of a step.
+struct StepFigures {
+  double loss = 0.0;
+  double gradient_norm = 0.0;  // before clipping
+  // losses: shares that add up to the loss; squares: of the norms of parts of the gradient.
+  StepFigures(const Tensor& losses, const Tensor& squares);
+};
 
 }  // namespace slotwise

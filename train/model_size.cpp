@@ -1,7 +1,6 @@
 #include "train/model_size.h"
 
-#include <unistd.h>
-
+#include "core/devices.h"
 #include "core/error.h"
 
 namespace slotwise {
@@ -41,17 +40,18 @@ double weight_count(const ModelConfig& config) {
                      static_cast<double>(config.memory.value_dim);
 }
 
-void refuse_model_beyond_memory(const ModelConfig& config, const OptimizerSettings& optimizer) {
+void refuse_model_beyond_memory(const ModelConfig& config, const OptimizerSettings& optimizer,
+                                Device device) {
   const double copies = optimizer.name == "adamw" ? 3.0 : optimizer.momentum > 0 ? 2.0 : 1.0;
   const double weights = weight_count(config), bytes = copies * sizeof(float) * weights;
-  const double machine =
-      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
-  if (bytes <= machine) return;
+  const auto there = static_cast<double>(memory_bytes(device));
+  if (bytes <= there) return;
   constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
   user_error(
       "the model has {:.3g} parameters, which with the state of {} take {:.4g} GiB, and this "
-      "machine has {:.4g} GiB; lower the sizes in [model] or [memory]",
-      weights, optimizer.name, bytes / kGibibyte, machine / kGibibyte);
+      "{} has {:.4g} GiB; lower the sizes in [model] or [memory]",
+      weights, optimizer.name, bytes / kGibibyte, device.is_cuda() ? "GPU" : "machine",
+      there / kGibibyte);
 }
 
 }  // namespace slotwise

@@ -11,6 +11,7 @@ namespace slotwise {
 double weight_count(const ModelConfig& config);
 
 // UserError when the weights and the state of their optimizer are more than this machine has.
-void refuse_model_beyond_memory(const ModelConfig& config, const OptimizerSettings& optimizer);
+void refuse_model_beyond_memory(const ModelConfig& config, const OptimizerSettings& optimizer,
+                                Device device);
 
 }  // namespace slotwise

@@ -117,6 +117,7 @@ class SeedJobs {
     job.command.insert(job.command.end(), setup_.settings_arguments.begin(),
                        setup_.settings_arguments.end());
     job.command.insert(job.command.end(), arguments.begin(), arguments.end());
+    if (verb != "prepare") job.command.insert(job.command.end(), {"--device", setup_.device});
     job.log = seed_folder(setup_.out, seed_) / "logs" / (run + ".txt");
     if (previous_) job.after = {*previous_};
     // What a job was made from must be there too.

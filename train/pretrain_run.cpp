@@ -3,10 +3,13 @@
 #include <nlohmann/json.hpp>
 
 #include "core/memory_pool.h"
+#include "core/trace.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
+#include "layers/functional/precision.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "train/check_numerics.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/evaluation_options.h"
@@ -16,8 +19,10 @@
 #include "train/model_config.h"
 #include "train/model_size.h"
 #include "train/optimizer_setup.h"
+#include "train/profiled_steps.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
+#include "train/skipped_steps.h"
 #include "train/step_memory.h"
 
 namespace slotwise {
@@ -89,7 +94,7 @@ class Pretraining {
     }
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
-    refuse_model_beyond_memory(config_, settings_.optimizer);
+    refuse_model_beyond_memory(config_, settings_.optimizer, request_.device);
     make_model();
     folder_.begin();
     MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
@@ -128,6 +133,9 @@ class Pretraining {
     for (const char* section : {"model", "memory", "pretrain"}) {
       out[section] = tree.value(section, json::object());
     }
+    if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
+    if (request_.product_type != DType::f32)
+      out["precision"] = std::string(name_of(request_.product_type));
     return out;
   }
 
@@ -137,6 +145,7 @@ class Pretraining {
       const json trainer = read_trainer_json(folder_.checkpoint());
       step_ = trainer.at("step");
       seconds_ = seconds_before_ = trainer.at("seconds");
+      skipped_ = SkippedSteps(trainer.value("skipped_steps", 0));
     } else {
       model_ = std::make_unique<MemoryModel>(config_, request_.seed, request_.device);
     }
@@ -154,11 +163,14 @@ class Pretraining {
     const double rate = settings_.learning_rate * settings_.schedule.factor(step_);
     if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
     optimizer_->clear_gradients();
-    const double loss = accumulate_gradients(
+    profiled_.before(step_ + 1);
+    const TraceRange range("step", step_ + 1);
+    const Tensor losses = queue_gradients(
         *model_, batch, {.micro_batch = settings_.micro_batch, .batch_statistics = true});
-    const double norm = optimizer_->step(rate);
+    const auto [loss, norm] = StepFigures(losses, optimizer_->queue_step(rate));
     ++step_;
-    folder_.expect_finite(step_, loss, norm);
+    profiled_.after(step_);
+    if (skipped_.count(folder_, step_, loss, norm)) progress.message(skipped_.text());
     if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
     seconds_ = seconds_before_ + progress.seconds();
     progress.report({step_, loss, norm, rate, batch.valid_tokens});
@@ -189,8 +201,11 @@ class Pretraining {
     CheckpointState state{.step = step_};
     if (with_state) {
       state.optimizer = optimizer_->state();
-      state.trainer_json =
-          json({{"program", "pretrain"}, {"step", step_}, {"seconds", seconds_}}).dump(2);
+      state.trainer_json = json({{"program", "pretrain"},
+                                 {"step", step_},
+                                 {"seconds", seconds_},
+                                 {"skipped_steps", skipped_.all()}})
+                               .dump(2);
     }
     save_checkpoint(folder_.checkpoint(), *model_, dataset_.tokenizer(), state);
   }
@@ -199,6 +214,7 @@ class Pretraining {
     json result = {{"finished", true},
                    {"seconds", seconds_},
                    {"steps", settings_.steps},
+                   {"skipped_steps", skipped_.all()},
                    {"parameters", model_->parameters().count()}};
     const Evaluator::Result on = evaluator.run(*model_);
     std::string text = fmt::format("\n{}", on.text());
@@ -224,6 +240,8 @@ class Pretraining {
   std::unique_ptr<Optimizer> optimizer_;
   std::string memory_text_;
   std::int64_t step_ = 0;
+  SkippedSteps skipped_;
+  ProfiledSteps profiled_{request_.run.profile_steps, request_.device};
   double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
 };
 
@@ -232,6 +250,8 @@ class Pretraining {
 RunEnd pretrain(const PretrainRequest& request) {
   refuse_out_among_inputs(request.run.out, {request.data});
   const RunLock lock(request.run.out);
+  const ProductType products(request.product_type);
+  const CheckNumerics numerics(request.run.check_numerics);
   return Pretraining(request).run();
 }
 

@@ -16,6 +16,7 @@ struct PretrainRequest {
   std::filesystem::path data;
   std::uint64_t seed = 0;
   Device device;
+  DType product_type = DType::f32;  // operands of matrix products: f32 or bf16
 };
 RunEnd pretrain(const PretrainRequest& request);
 

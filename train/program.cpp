@@ -11,8 +11,11 @@
 #include <iostream>
 #include <limits>
 #include <new>
+#include <nlohmann/json.hpp>
 
+#include "core/devices.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/json_reason.h"
 #include "train/interrupt.h"
 
@@ -61,16 +64,35 @@ void add_seed(CLI::App& app, std::uint64_t& seed, const std::string& description
       ->check(CLI::Validator(whole, ""));
 }
 
+void DeviceArgument::add_to(CLI::App& app) {
+  app.add_option("--device", device, "auto (a GPU where there is one), cpu, cuda or cuda:N")
+      ->capture_default_str();
+}
+
+Device DeviceArgument::place(std::FILE* out) const {
+  const Device found = find_device(device);
+  if (out != nullptr) fmt::print(out, "device {}\n", describe(found));
+  return found;
+}
+
 void RunArguments::add_to(CLI::App& app) {
   app.add_option("--out", run.out, "folder of this run; the same command resumes it")
       ->required()
       ->type_name("FOLDER");
   add_seed(app, seed);
-  app.add_option("--device", device, "cpu or cuda")->capture_default_str();
+  DeviceArgument::add_to(app);
+  app.add_option("--precision", precision,
+                 "operands of matrix products: fp32, or bf16 with fp32 sums and weights")
+      ->capture_default_str();
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
   app.add_flag("--memory-report", run.memory_report,
                "print what the last step held at its peak, by name, and its minimum");
+  app.add_flag("--check-numerics", run.check_numerics,
+               "stop at the first value that is not finite and name its op and layer (slow)");
+  app.add_option("--profile-steps", run.profile_steps,
+                 "record these steps with nsys or ncu (docs/profiling.md)")
+      ->type_name("A:B");
   app.add_option("--stop-after", run.stop_after,
                  "save and stop after this many steps; the same command resumes")
       ->check(CLI::Range(1, 1 << 30).description(""));
@@ -80,10 +102,19 @@ void RunArguments::add_to(CLI::App& app) {
 }
 
 Device RunArguments::place() const {
-  if (device == "cpu") return {};
-  if (device == "cuda")
-    user_error("the programs of this version run on the CPU only; use --device cpu");
-  user_error("--device must be cpu or cuda, got '{}'", device);
+  DeviceArgument wanted = *this;
+  const std::filesystem::path settings = run.out / "run.json";
+  if (wanted.device == "auto" && !run.fresh && std::filesystem::exists(settings)) {
+    const auto before = nlohmann::json::parse(read_file(settings), nullptr, false);
+    if (before.is_object()) wanted.device = before.value("device", "cpu");
+  }
+  return wanted.place(run.quiet ? nullptr : stdout);
+}
+
+DType RunArguments::product_type() const {
+  if (precision == "fp32") return DType::f32;
+  if (precision == "bf16") return DType::bf16;
+  user_error("--precision must be fp32 or bf16, got '{}'", precision);
 }
 
 void add_examples(CLI::App& app, const std::string& examples) {

@@ -2,6 +2,7 @@
 // interrupted 130; the options --preset, --config and --set; the device.
 #pragma once
 
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -30,13 +31,25 @@ struct SettingsArguments {
 void add_seed(CLI::App& app, std::uint64_t& seed,
               const std::string& description = "seed of every random choice");
 
-struct RunArguments {
-  RunRequest run;
-  std::uint64_t seed = 0;
-  std::string device = "cpu";
+// --device: auto, cpu, cuda, cuda:N.
+struct DeviceArgument {
+  std::string device = "auto";
 
   void add_to(CLI::App& app);
+  // The device, named on `out` first (null: in silence).
+  Device place(std::FILE* out) const;
+};
+
+struct RunArguments : DeviceArgument {
+  RunRequest run;
+  std::uint64_t seed = 0;
+  std::string precision = "fp32";
+
+  void add_to(CLI::App& app);
+  // With auto a run that is resumed stays on the kind of device with which it began: another one
+  // would change its numbers.
   Device place() const;
+  DType product_type() const;  // of --precision
 };
 
 // Runs the body and turns exceptions into messages and exit codes. The body returns the exit code.

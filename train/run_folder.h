@@ -21,6 +21,8 @@ struct RunRequest {
   bool fresh = false;  // throw away what an earlier run left in `out`
   bool quiet = false;
   bool memory_report = false;
+  bool check_numerics = false;  // see train/check_numerics.h
+  std::string profile_steps;    // see train/profiled_steps.h
   // Stop after so many steps of this start, as an interrupt would; 0: never.
   std::int64_t stop_after = 0;
   int threads = 0;  // 0: as the run began, or else as many as OpenMP takes by itself

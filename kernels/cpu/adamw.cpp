@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/parallel.h"
+#include "kernels/elementwise.h"
 
 namespace slotwise::kernels::cpu {
 namespace {
@@ -82,9 +84,14 @@ void update_table(const AdamW& args, const AdamWStep& step) {
 
 void adamw(const AdamW& args) {
   const AdamWStep step(args);
+  if (std::isnan(step.gradient_scale)) return;
   if (args.touched.defined()) return update_table(args, step);
   parallel_for(args.parameter.elements(), kGrain,
                [=](std::int64_t begin, std::int64_t end, int) { step.update<true>(begin, end); });
+}
+
+void adamw_all(const AdamWAll& args) {
+  for (const AdamW& step : args.steps) cpu::adamw(step);
 }
 
 void sgd(const Sgd& args) {
@@ -92,6 +99,7 @@ void sgd(const Sgd& args) {
   float* velocity = args.momentum == 0.0f ? nullptr : args.velocity.data<float>();
   const float* gradient = args.gradient.data<float>();
   const float gradient_scale = optional_scale(args.gradient_scale);
+  if (std::isnan(gradient_scale)) return;
   const float rate = args.learning_rate;
   const float momentum = args.momentum;
   const float decay = args.weight_decay;
@@ -113,11 +121,25 @@ void sgd(const Sgd& args) {
   });
 }
 
+void squared_norms(const SquaredNorms& args) {
+  args.sums.zero();
+  for (const SquaredNorms::Part& part : args.parts) {
+    cpu::dot_product({.out = {args.sums.slice(part.group, part.group + 1), true},
+                      .a = part.x,
+                      .b = part.x,
+                      .rows = part.rows});
+  }
+}
+
 void clip_scale(const ClipScale& args) {
-  const float norm = std::sqrt(args.sum_of_squares.data<float>()[0]);
-  const float scale = args.max_norm / (norm + 1e-6f);
-  // A NaN norm stays NaN: it must reach the parameters' check, not look like "no clipping".
-  args.scale.data<float>()[0] = scale > 1.0f ? 1.0f : scale;
+  const std::span<const float> sums = args.sum_of_squares.span<float>();
+  const std::span<float> scale = args.scale.span<float>();
+  const bool finite =
+      std::all_of(sums.begin(), sums.end(), [](float x) { return std::isfinite(x); });
+  for (std::size_t g = 0; g < sums.size(); ++g) {
+    const float wanted = args.max_norm > 0.0f ? args.max_norm / (std::sqrt(sums[g]) + 1e-6f) : 1.0f;
+    scale[g] = finite ? std::min(wanted, 1.0f) : std::numeric_limits<float>::quiet_NaN();
+  }
 }
 
 }  // namespace slotwise::kernels::cpu

@@ -177,7 +177,7 @@ void attention_forward(const AttentionForward& args) {
   const std::int64_t floats =
       padded(p.keys) * p.size + p.keys * p.wide + std::min(kQueryBlock, p.queries) * p.wide;
   const Tensor memory =
-      Tensor::empty({thread_count(), floats}, DType::f32, {}, "attention scratch");
+      Tensor::empty({thread_count(), floats}, DType::f32, args.q.device(), "attention scratch");
   float* scratch = memory.data<float>();
   parallel_for(p.batch * p.groups, p.grain(), [&](std::int64_t begin, std::int64_t end, int part) {
     for (std::int64_t item = begin; item < end; ++item) {

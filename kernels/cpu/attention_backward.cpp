@@ -182,9 +182,12 @@ void differentiate_group(const AttentionProblem& p, const Pointers& at, std::int
   Step step{};
   step.b = b;
   const std::int64_t queries = p.queries_of(b), keys = p.keys_of(b);
+  // Keys that no query sees are not read: they may be padding that holds anything, and 0 times NaN
+  // is NaN.
+  const std::int64_t visible = p.limit(b, queries - 1);
   // Without keys there is still one (empty) tile, which sets dq to 0.
-  for (step.begin = 0; step.begin == 0 || step.begin < keys; step.begin += kKeyTile) {
-    step.keys = std::min(kKeyTile, keys - step.begin);
+  for (step.begin = 0; step.begin == 0 || step.begin < visible; step.begin += kKeyTile) {
+    step.keys = std::min(kKeyTile, visible - step.begin);
     const std::int64_t place = p.key_at(b, step.begin, group);
     pack_rows(scratch.keys, p.wide, at.k + place, p.key_stride, step.keys, p.size);
     pack_transposed(scratch.key_columns, at.k + place, p.key_stride, step.keys, p.size, p.scale);
@@ -201,6 +204,11 @@ void differentiate_group(const AttentionProblem& p, const Pointers& at, std::int
     unpack_rows(at.dk + place, p.key_stride, scratch.dk, p.wide, step.keys, p.size);
     unpack_rows(at.dv + place, p.key_stride, scratch.dv, p.wide, step.keys, p.size);
   }
+  for (std::int64_t key = visible; key < keys; ++key) {
+    const std::int64_t place = p.key_at(b, key, group);
+    std::fill_n(at.dk + place, p.size, 0.0f);
+    std::fill_n(at.dv + place, p.size, 0.0f);
+  }
 }
 
 }  // namespace
@@ -210,7 +218,7 @@ void attention_backward(const AttentionBackward& args) {
   const Pointers at(args);
   const std::int64_t floats = BackwardScratch::floats(p);
   const Tensor memory =
-      Tensor::empty({thread_count(), floats}, DType::f32, {}, "attention scratch");
+      Tensor::empty({thread_count(), floats}, DType::f32, args.q.device(), "attention scratch");
   float* blocks = memory.data<float>();
   parallel_for(p.batch * p.groups, p.grain(), [&](std::int64_t begin, std::int64_t end, int part) {
     BackwardScratch scratch(p, blocks + part * floats);

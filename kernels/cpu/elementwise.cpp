@@ -2,6 +2,8 @@
 // added in their order, so that they do not depend on the number of threads.
 #include "kernels/elementwise.h"
 
+#include <atomic>
+#include <cmath>
 #include <vector>
 
 #include "core/parallel.h"
@@ -101,6 +103,21 @@ void dot_product(const DotProduct& args) {
   const double total = args.rows.defined() ? dot_of_rows(args) : dot_of_all(args);
   float& out = args.out.tensor.data<float>()[0];
   out = args.out.accumulate ? out + static_cast<float>(total) : static_cast<float>(total);
+}
+
+void count_non_finite(const CountNonFinite& args) {
+  const float* x = args.x.data<float>();
+  const std::uint8_t* rows = args.rows.defined() ? args.rows.data<std::uint8_t>() : nullptr;
+  const std::int64_t D = args.rows.defined() ? args.x.size(1) : 1;
+  std::atomic<std::int32_t> count = 0;
+  parallel_for(args.x.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
+    std::int32_t mine = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      if (rows == nullptr || rows[i / D] != 0) mine += std::isfinite(x[i]) ? 0 : 1;
+    }
+    count += mine;
+  });
+  args.count.data<std::int32_t>()[0] = count;
 }
 
 }  // namespace slotwise::kernels::cpu

@@ -185,7 +185,8 @@ void rms_norm_backward(const RmsNormBackward& args) {
   const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
   Tensor scratch;
   if (args.dgain)
-    scratch = Tensor::zeros({blocks, gain_elements}, DType::f32, {}, "rms_norm scratch");
+    scratch =
+        Tensor::zeros({blocks, gain_elements}, DType::f32, args.s.device(), "rms_norm scratch");
   float* partials = args.dgain ? scratch.data<float>() : nullptr;
   float* dx = args.dx ? args.dx.tensor.data<float>() : nullptr;
   const float* dy = args.dy.data<float>();

@@ -4,6 +4,7 @@
 
 #include <type_traits>
 
+#include "core/device_scope.h"
 #include "core/tensor.h"
 
 namespace slotwise::kernels::cpu {
@@ -14,7 +15,8 @@ class Scratch {
 
  public:
   Scratch(std::int64_t count, const char* name)
-      : bytes_(Tensor::empty({count * static_cast<std::int64_t>(sizeof(T))}, DType::u8, {}, name)),
+      : bytes_(Tensor::empty({count * static_cast<std::int64_t>(sizeof(T))}, DType::u8,
+                             DeviceScope::current(), name)),
         data_(static_cast<T*>(bytes_.raw())) {}
 
   T* data() const { return data_; }

@@ -2,7 +2,9 @@
 #include "kernels/adamw.h"
 
 #include <cmath>
+#include <vector>
 
+#include "kernels/cuda/many_tensors.cuh"
 #include "kernels/cuda/pointwise.cuh"
 
 namespace slotwise::kernels::cuda {
@@ -32,9 +34,12 @@ struct AdamWBody {
     keep = static_cast<float>(1.0 - learning_rate * static_cast<double>(args.weight_decay));
   }
 
+  __device__ float scale() const { return gradient_scale == nullptr ? 1.0f : *gradient_scale; }
+
   template <int kWidth, bool kHasGradient>
   __device__ void update(std::int64_t i) const {
-    const float scale = gradient_scale == nullptr ? 1.0f : *gradient_scale;
+    const float scale = this->scale();
+    if (isnan(scale)) return;
     const float rest1 = 1.0f - beta1, rest2 = 1.0f - beta2;
     Floats<kWidth> p = load<kWidth>(parameter, i), m = load<kWidth>(first, i),
                    v = load<kWidth>(second, i), g = {};
@@ -62,6 +67,7 @@ template <int kWidth>
 __global__ void __launch_bounds__(kBlock)
     adamw_rows_kernel(AdamWBody body, const std::uint8_t* touched, std::uint8_t* live,
                       std::int64_t rows, std::int64_t D) {
+  if (isnan(body.scale())) return;
   const int lane = threadIdx.x % 32;
   const std::int64_t groups = D / kWidth;
   for (std::int64_t first = global_thread() / 32 * 32; first < rows; first += global_threads()) {
@@ -95,6 +101,7 @@ struct SgdBody {
   template <int kWidth>
   __device__ void at(std::int64_t i) const {
     const float scale = gradient_scale == nullptr ? 1.0f : *gradient_scale;
+    if (isnan(scale)) return;
     Floats<kWidth> p = load<kWidth>(parameter, i);
     Floats<kWidth> step = load<kWidth>(gradient, i);
 #pragma unroll
@@ -111,10 +118,35 @@ struct SgdBody {
   }
 };
 
-__global__ void clip_scale_kernel(float* scale, const float* sum_of_squares, float max_norm) {
-  const float wanted = max_norm / (sqrtf(*sum_of_squares) + 1e-6f);
-  // A NaN norm stays NaN: it must reach the parameters' check, not look like "no clipping".
-  *scale = wanted > 1.0f ? 1.0f : wanted;
+// One tensor of many, which the blocks from first_block on take a stretch each.
+struct AdamWEntry {
+  AdamWBody body;
+  std::int64_t elements;
+  std::int64_t first_block;
+  bool wide;
+};
+
+__global__ void __launch_bounds__(kBlock) adamw_all_kernel(const AdamWEntry* entries, int count) {
+  const AdamWEntry& entry = entries[entry_of_block(entries, count)];
+  const std::int64_t begin = (blockIdx.x - entry.first_block) * kStretch;
+  const std::int64_t end = min(begin + kStretch, entry.elements);
+  std::int64_t first = begin;
+  if (entry.wide) {
+    for (std::int64_t i = begin / 4 + threadIdx.x; i < end / 4; i += kBlock) {
+      entry.body.update<4, true>(i);
+    }
+    first = end / 4 * 4;
+  }
+  for (std::int64_t i = first + threadIdx.x; i < end; i += kBlock) entry.body.update<1, true>(i);
+}
+
+__global__ void clip_scale_kernel(float* scale, const float* sums, int groups, float max_norm) {
+  bool finite = true;
+  for (int g = 0; g < groups; ++g) finite = finite && isfinite(sums[g]);
+  for (int g = 0; g < groups; ++g) {
+    const float wanted = max_norm > 0.0f ? max_norm / (sqrtf(sums[g]) + 1e-6f) : 1.0f;
+    scale[g] = finite ? fminf(wanted, 1.0f) : nanf("");
+  }
 }
 
 }  // namespace
@@ -133,6 +165,28 @@ void adamw(const AdamW& args) {
   SLOTWISE_CUDA_LAUNCHED("adamw");
 }
 
+void adamw_all(const AdamWAll& args) {
+  std::vector<AdamWEntry> entries;
+  std::int64_t blocks = 0;
+  for (const AdamW& step : args.steps) {
+    if (step.touched.defined()) cuda::adamw(step);
+    if (step.touched.defined() || step.parameter.elements() == 0) continue;
+    const AdamWBody body(step);
+    entries.push_back(
+        {.body = body,
+         .elements = step.parameter.elements(),
+         .first_block = blocks,
+         .wide = aligned_to_16(body.parameter, body.first, body.second, body.gradient)});
+    blocks += stretches(entries.back().elements);
+  }
+  if (blocks == 0) return;
+  const Device device = args.steps[0].parameter.device();
+  const DeviceList<AdamWEntry> list(entries, device);
+  adamw_all_kernel<<<static_cast<unsigned>(blocks), kBlock, 0, stream(device)>>>(list.data(),
+                                                                                 list.count());
+  SLOTWISE_CUDA_LAUNCHED("adamw_all");
+}
+
 void sgd(const Sgd& args) {
   const SgdBody body = {.parameter = args.parameter.data<float>(),
                         .velocity = args.momentum == 0.0f ? nullptr : args.velocity.data<float>(),
@@ -147,7 +201,8 @@ void sgd(const Sgd& args) {
 
 void clip_scale(const ClipScale& args) {
   clip_scale_kernel<<<1, 1, 0, stream(args.scale)>>>(
-      args.scale.data<float>(), args.sum_of_squares.data<float>(), args.max_norm);
+      args.scale.data<float>(), args.sum_of_squares.data<float>(),
+      static_cast<int>(args.scale.elements()), args.max_norm);
   SLOTWISE_CUDA_LAUNCHED("clip_scale");
 }
 

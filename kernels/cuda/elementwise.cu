@@ -93,6 +93,18 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
+// Integer additions: their order does not matter.
+__global__ void __launch_bounds__(kBlock)
+    count_non_finite_kernel(std::int32_t* count, const float* x, const std::uint8_t* rows,
+                            std::int64_t n, std::int64_t D) {
+  std::int32_t mine = 0;
+  for (std::int64_t i = global_thread(); i < n; i += global_threads()) {
+    if (rows == nullptr || rows[i / D] != 0) mine += isfinite(x[i]) ? 0 : 1;
+  }
+  mine = block_sum<kBlock>(mine);
+  if (threadIdx.x == 0 && mine != 0) atomicAdd(count, mine);
+}
+
 }  // namespace
 
 void add_scaled(const AddScaled& args) {
@@ -139,6 +151,16 @@ void dot_product(const DotProduct& args) {
   SLOTWISE_CUDA_LAUNCHED("dot_product");
   finish_dot_kernel<<<1, kBlock, 0, queue>>>(out, partial, blocks, args.out.accumulate);
   SLOTWISE_CUDA_LAUNCHED("dot_product");
+}
+
+void count_non_finite(const CountNonFinite& args) {
+  const std::int64_t n = args.x.elements();
+  args.count.zero();
+  if (n == 0) return;
+  count_non_finite_kernel<<<grid_for(n), kBlock, 0, stream(args.x)>>>(
+      args.count.data<std::int32_t>(), args.x.data<float>(), optional_data<std::uint8_t>(args.rows),
+      n, args.rows.defined() ? args.x.size(1) : 1);
+  SLOTWISE_CUDA_LAUNCHED("count_non_finite");
 }
 
 }  // namespace slotwise::kernels::cuda

@@ -1,7 +1,8 @@
 // Matrix product by cuBLASLt. Its matrices are column-major: a row-major C [m, n] is a column-major
 // C^T [n, m], and C^T = op(B)^T op(A)^T, so the operands change places and nothing is transposed.
-// The heuristic's choice is kept by shape, so that it is asked once. fp32 means fp32: no TF32.
-// cuBLASLt gives the same bits for the same choice on the same GPU, all work being on one stream.
+// The heuristic's choice is kept by shape, so that it is asked once. Sums are fp32, with fp32 or
+// bf16 operands; fp32 means fp32: no TF32. cuBLASLt gives the same bits for the same choice on the
+// same GPU, all work being on one stream.
 #include "kernels/gemm.h"
 
 #include <map>
@@ -29,10 +30,11 @@ struct Shape3 {
   int device;
   std::int64_t m, n, k;  // of the column-major product
   bool transpose_first, transpose_second;
-  bool adds;  // beta != 0
+  bool adds;    // beta != 0
+  bool narrow;  // operands in bf16
   std::uint32_t align_first, align_second, align_c;
   auto key() const {
-    return std::tie(device, m, n, k, transpose_first, transpose_second, adds, align_first,
+    return std::tie(device, m, n, k, transpose_first, transpose_second, adds, narrow, align_first,
                     align_second, align_c);
   }
   bool operator<(const Shape3& other) const { return key() < other.key(); }
@@ -45,11 +47,10 @@ struct Plan {
   std::size_t workspace_bytes = 0;
 };
 
-cublasLtMatrixLayout_t make_layout(std::int64_t rows, std::int64_t columns) {
+cublasLtMatrixLayout_t make_layout(cudaDataType_t type, std::int64_t rows, std::int64_t columns) {
   cublasLtMatrixLayout_t layout = nullptr;
-  SLOTWISE_BLAS(cublaslt().cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F,
-                                                      static_cast<std::uint64_t>(rows),
-                                                      static_cast<std::uint64_t>(columns), rows));
+  SLOTWISE_BLAS(cublaslt().cublasLtMatrixLayoutCreate(
+      &layout, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), rows));
   return layout;
 }
 
@@ -92,11 +93,12 @@ Plan make_plan(cublasLtHandle_t handle, const Shape3& shape) {
   };
   transpose(CUBLASLT_MATMUL_DESC_TRANSA, shape.transpose_first);
   transpose(CUBLASLT_MATMUL_DESC_TRANSB, shape.transpose_second);
-  plan.first =
-      shape.transpose_first ? make_layout(shape.k, shape.m) : make_layout(shape.m, shape.k);
-  plan.second =
-      shape.transpose_second ? make_layout(shape.n, shape.k) : make_layout(shape.k, shape.n);
-  plan.c = make_layout(shape.m, shape.n);
+  const cudaDataType_t type = shape.narrow ? CUDA_R_16BF : CUDA_R_32F;
+  plan.first = shape.transpose_first ? make_layout(type, shape.k, shape.m)
+                                     : make_layout(type, shape.m, shape.k);
+  plan.second = shape.transpose_second ? make_layout(type, shape.n, shape.k)
+                                       : make_layout(type, shape.k, shape.n);
+  plan.c = make_layout(CUDA_R_32F, shape.m, shape.n);
   choose_algorithm(handle, shape, plan);
   return plan;
 }
@@ -139,8 +141,8 @@ void gemm(const Gemm& args) {
     return cuda::scale({.out = {args.c}, .x = args.c, .factor = args.beta});
   }
   const cudaStream_t queue = stream(args.c);
-  const float* a = args.a.data<float>();
-  const float* b = args.b.data<float>();
+  const void* a = args.a.raw();
+  const void* b = args.b.raw();
   float* c = args.c.data<float>();
   const auto [handle, plan] = Library::instance().get({.device = args.c.device().index,
                                                        .m = args.c.size(1),
@@ -149,6 +151,7 @@ void gemm(const Gemm& args) {
                                                        .transpose_first = args.transpose_b,
                                                        .transpose_second = args.transpose_a,
                                                        .adds = args.beta != 0.0f,
+                                                       .narrow = args.a.dtype() == DType::bf16,
                                                        .align_first = alignment(b),
                                                        .align_second = alignment(a),
                                                        .align_c = alignment(c)});

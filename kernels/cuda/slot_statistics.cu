@@ -5,6 +5,7 @@
 // all N slots.
 #include "kernels/slot_statistics.h"
 
+#include <cub/block/block_scan.cuh>
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_select.cuh>
 #include <limits>
@@ -69,21 +70,39 @@ __global__ void add_fresh(std::int32_t* touched_count, const std::int32_t* fresh
   *touched_count += *fresh_count;
 }
 
-__global__ void score_touched(float* scores, const std::int32_t* touched,
-                              const std::int32_t* counts, const std::int32_t* df, const float* idf,
-                              std::int64_t count) {
+// A list with room for `room` slots, of which the first *count are there (all without a count).
+struct SlotList {
+  const std::int32_t* slots;
+  const std::int32_t* count;
+  std::int64_t room;
+
+  SlotList(const Tensor& list, const Tensor& length)
+      : slots(list.data<std::int32_t>()),
+        count(optional_data<std::int32_t>(length)),
+        room(list.elements()) {}
+  __device__ std::int64_t length() const {
+    return count == nullptr ? room : min(static_cast<std::int64_t>(*count), room);
+  }
+};
+
+__global__ void score_touched(float* scores, SlotList list, const std::int32_t* counts,
+                              const std::int32_t* df, const float* idf) {
+  const std::int32_t* touched = list.slots;
+  const std::int64_t count = list.length();
   for (std::int64_t a = global_thread(); a < count; a += global_threads()) {
     const auto accesses = static_cast<float>(counts[touched[a]]);
     scores[a] = df == nullptr ? accesses : accesses * idf[df[touched[a]]];
   }
 }
 
-// The score above, the slot counted down below: one integer comparison orders both.
-__global__ void make_keys(std::uint64_t* keys, const float* scores, const std::int32_t* touched,
-                          std::int64_t count) {
-  for (std::int64_t a = global_thread(); a < count; a += global_threads()) {
-    keys[a] = static_cast<std::uint64_t>(score_order(scores[a])) << 32 |
-              (0xffffffffu - static_cast<std::uint32_t>(touched[a]));
+// The score above, the slot counted down below: one integer comparison orders both. Behind the list
+// stands 0, below every key of a slot, which slots_of_keys() reads as -1.
+__global__ void make_keys(std::uint64_t* keys, const float* scores, SlotList list) {
+  const std::int64_t count = list.length();
+  for (std::int64_t a = global_thread(); a < list.room; a += global_threads()) {
+    keys[a] = a < count ? static_cast<std::uint64_t>(score_order(scores[a])) << 32 |
+                              (0xffffffffu - static_cast<std::uint32_t>(list.slots[a]))
+                        : 0;
   }
 }
 
@@ -96,17 +115,57 @@ __global__ void slots_of_keys(std::int32_t* slots, const std::uint64_t* keys, st
 __global__ void write_map(std::int32_t* map, const std::int32_t* slots, std::int64_t count,
                           bool clear) {
   for (std::int64_t i = global_thread(); i < count; i += global_threads()) {
-    map[slots[i]] = clear ? -1 : static_cast<std::int32_t>(i);
+    if (slots[i] >= 0) map[slots[i]] = clear ? -1 : static_cast<std::int32_t>(i);
   }
 }
 
-__global__ void zero_listed(std::int32_t* counts, const std::int32_t* slots, std::int64_t count) {
-  for (std::int64_t i = global_thread(); i < count; i += global_threads()) counts[slots[i]] = 0;
+__global__ void zero_listed(std::int32_t* counts, SlotList list) {
+  const std::int64_t count = list.length();
+  for (std::int64_t i = global_thread(); i < count; i += global_threads()) {
+    counts[list.slots[i]] = 0;
+  }
 }
 
-__global__ void add_to_listed(std::int32_t* df, const std::int32_t* slots, std::int64_t count,
-                              std::int32_t weight) {
-  for (std::int64_t i = global_thread(); i < count; i += global_threads()) df[slots[i]] += weight;
+__global__ void add_to_listed(std::int32_t* df, SlotList list, std::int32_t weight) {
+  const std::int64_t count = list.length();
+  for (std::int64_t i = global_thread(); i < count; i += global_threads()) {
+    df[list.slots[i]] += weight;
+  }
+}
+
+__global__ void mark_listed(std::uint8_t* marks, const std::int32_t* slots, std::int64_t count) {
+  for (std::int64_t i = global_thread(); i < count; i += global_threads()) {
+    if (slots[i] >= 0) marks[slots[i]] = 1;
+  }
+}
+
+// One block, a stretch of the list at a time: the new slots of a stretch are numbered in its order
+// by a scan over the block.
+__global__ void __launch_bounds__(kBlock)
+    number_listed(std::int32_t* numbers, std::int32_t* map, std::int32_t* slot_of,
+                  std::int32_t* used, std::int64_t capacity, const std::int32_t* slots,
+                  std::int64_t count) {
+  using Scan = cub::BlockScan<int, kBlock>;
+  __shared__ typename Scan::TempStorage scratch;
+  int before = *used;
+  for (std::int64_t first = 0; first < count; first += kBlock) {
+    const std::int64_t i = first + threadIdx.x;
+    const std::int32_t slot = i < count ? slots[i] : -1;
+    std::int32_t number = slot >= 0 ? map[slot] : -1;
+    const bool fresh = slot >= 0 && number < 0;
+    int place = 0, all = 0;
+    Scan(scratch).ExclusiveSum(fresh ? 1 : 0, place, all);
+    if (fresh) {
+      number = before + place;
+      check_index("number_slots", number, capacity);
+      slot_of[number] = slot;
+      map[slot] = number;
+    }
+    if (i < count) numbers[i] = number;
+    before += all;
+    __syncthreads();  // the scan's memory is used again
+  }
+  if (threadIdx.x == 0) *used = before;
 }
 
 std::uint64_t* keys_of(const Tensor& tensor) {
@@ -158,13 +217,14 @@ void score_slots(const ScoreSlots& args) {
   const std::int64_t count = args.touched.elements();
   if (count == 0) return;
   score_touched<<<grid_for(count), kBlock, 0, stream(args.touched)>>>(
-      args.scores.data<float>(), args.touched.data<std::int32_t>(),
+      args.scores.data<float>(), SlotList(args.touched, args.touched_count),
       args.counts.data<std::int32_t>(), optional_data<std::int32_t>(args.df),
-      optional_data<float>(args.idf), count);
+      optional_data<float>(args.idf));
   SLOTWISE_CUDA_LAUNCHED("score_slots");
 }
 
-// All keys are distinct, so a full sort has one result; the first t are sorted again by slot.
+// The keys of slots are distinct, so a full sort has one result; the first t are sorted again by
+// slot, as unsigned numbers, so that -1 stands last.
 void top_slots(const TopSlots& args) {
   const char* op = "top_slots";
   const std::int64_t accessed = args.touched.elements(), t = args.selected.elements();
@@ -175,7 +235,7 @@ void top_slots(const TopSlots& args) {
   const Tensor sorted = Tensor::empty({accessed}, DType::i64, device, "top slots");
   const Tensor best = Tensor::empty({t}, DType::i32, device, "top slots");
   make_keys<<<grid_for(accessed), kBlock, 0, queue>>>(keys_of(keys), args.scores.data<float>(),
-                                                      args.touched.data<std::int32_t>(), accessed);
+                                                      SlotList(args.touched, args.touched_count));
   SLOTWISE_CUDA_LAUNCHED(op);
   with_workspace(op, device, "top slots sort", [&](void* scratch, std::size_t& bytes) {
     return cub::DeviceRadixSort::SortKeysDescending(scratch, bytes, keys_of(keys), keys_of(sorted),
@@ -184,9 +244,10 @@ void top_slots(const TopSlots& args) {
   slots_of_keys<<<grid_for(t), kBlock, 0, queue>>>(best.data<std::int32_t>(), keys_of(sorted), t);
   SLOTWISE_CUDA_LAUNCHED(op);
   with_workspace(op, device, "top slots sort", [&](void* scratch, std::size_t& bytes) {
-    return cub::DeviceRadixSort::SortKeys(scratch, bytes, best.data<std::int32_t>(),
-                                          args.selected.data<std::int32_t>(), static_cast<int>(t),
-                                          0, 32, queue);
+    return cub::DeviceRadixSort::SortKeys(
+        scratch, bytes, reinterpret_cast<std::uint32_t*>(best.data<std::int32_t>()),
+        reinterpret_cast<std::uint32_t*>(args.selected.data<std::int32_t>()), static_cast<int>(t),
+        0, 32, queue);
   });
 }
 
@@ -202,7 +263,7 @@ void clear_counts(const ClearCounts& args) {
   const std::int64_t count = args.slots.elements();
   if (count == 0) return;
   zero_listed<<<grid_for(count), kBlock, 0, stream(args.counts)>>>(
-      args.counts.data<std::int32_t>(), args.slots.data<std::int32_t>(), count);
+      args.counts.data<std::int32_t>(), SlotList(args.slots, args.slot_count));
   SLOTWISE_CUDA_LAUNCHED("clear_counts");
 }
 
@@ -210,8 +271,26 @@ void add_document(const AddDocument& args) {
   const std::int64_t count = args.slots.elements();
   if (count == 0) return;
   add_to_listed<<<grid_for(count), kBlock, 0, stream(args.df)>>>(
-      args.df.data<std::int32_t>(), args.slots.data<std::int32_t>(), count, args.weight);
+      args.df.data<std::int32_t>(), SlotList(args.slots, args.slot_count), args.weight);
   SLOTWISE_CUDA_LAUNCHED("add_document");
+}
+
+void mark_slots(const MarkSlots& args) {
+  const std::int64_t count = args.slots.elements();
+  if (count == 0) return;
+  mark_listed<<<grid_for(count), kBlock, 0, stream(args.marks)>>>(
+      args.marks.data<std::uint8_t>(), args.slots.data<std::int32_t>(), count);
+  SLOTWISE_CUDA_LAUNCHED("mark_slots");
+}
+
+void number_slots(const NumberSlots& args) {
+  const std::int64_t count = args.slots.elements();
+  if (count == 0) return;
+  number_listed<<<1, kBlock, 0, stream(args.map)>>>(
+      args.numbers.data<std::int32_t>(), args.map.data<std::int32_t>(),
+      args.slot_of.data<std::int32_t>(), args.used.data<std::int32_t>(), args.slot_of.elements(),
+      args.slots.data<std::int32_t>(), count);
+  SLOTWISE_CUDA_LAUNCHED("number_slots");
 }
 
 }  // namespace slotwise::kernels::cuda

@@ -5,6 +5,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "layers/functional/precision.h"
 
 namespace slotwise {
 namespace {
@@ -21,8 +22,9 @@ struct Gradients {
 };
 
 // One pass over the chunks. `gradients` tensors that are defined are filled.
-Tensor run_chunks(const Tensor& rows, const Tensor& head, const Tensor& targets, float scale,
+Tensor run_chunks(const Tensor& all_rows, const Tensor& weights, const Tensor& targets, float scale,
                   const Gradients& gradients) {
+  const Tensor rows = operand(all_rows), head = operand(weights);
   const std::int64_t count = rows.size(0), vocabulary = head.size(0);
   const std::int64_t chunk = chunk_rows(vocabulary);
   const bool backward = gradients.hidden.defined() || gradients.head.defined();
@@ -39,12 +41,14 @@ Tensor run_chunks(const Tensor& rows, const Tensor& head, const Tensor& targets,
                             .logits = part,
                             .targets = targets.slice(begin, end),
                             .scale = scale});
+    if (!backward) continue;
+    const Tensor dlogits = operand(part);
     if (gradients.hidden.defined()) {
-      kernels::gemm({.c = gradients.hidden.slice(begin, end), .a = part, .b = head});
+      kernels::gemm({.c = gradients.hidden.slice(begin, end), .a = dlogits, .b = head});
     }
     if (gradients.head.defined()) {
       kernels::gemm({.c = gradients.head,
-                     .a = part,
+                     .a = dlogits,
                      .b = x,
                      .transpose_a = true,
                      .beta = begin == 0 ? 0.0f : 1.0f});

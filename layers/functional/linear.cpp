@@ -1,6 +1,7 @@
 #include "layers/functional/linear.h"
 
 #include "kernels/gemm.h"
+#include "layers/functional/precision.h"
 
 namespace slotwise {
 namespace {
@@ -31,12 +32,12 @@ Tensor output_like(const Tensor& x, std::int64_t features) {
 }  // namespace
 
 Variable linear(const Variable& x, const Variable& weight) {
-  const Tensor in = x.value();
-  const Tensor w = weight.value();
+  const Tensor in = operand(x.value());
+  const Tensor w = operand(weight.value());
   Tensor y = output_like(in, w.size(0));
   gemm({.c = matrix(y), .a = matrix(in), .b = w, .transpose_b = true});
   return record("linear", {x, weight}, y, [in, w](BackwardContext& context) {
-    const Tensor dy = matrix(context.output_grad());
+    const Tensor dy = operand(matrix(context.output_grad()));
     product(context.input_sink(0), dy, false, w, false);
     product(context.input_sink(1), dy, true, matrix(in), false);
   });
@@ -44,28 +45,32 @@ Variable linear(const Variable& x, const Variable& weight) {
 
 Variable low_rank_linear(const Variable& x, const Variable& weight, const Variable& a,
                          const Variable& b, float scale) {
-  const Tensor in = x.value();
-  const Tensor w = weight.value(), a_value = a.value(), b_value = b.value();
+  const Tensor in = operand(x.value());
+  const Tensor w = operand(weight.value()), a_value = operand(a.value()),
+               b_value = operand(b.value());
   Tensor y = output_like(in, w.size(0));
   Tensor narrow = Tensor::empty({in.shape().rows(), a_value.size(0)}, DType::f32, in.device(),
                                 "activation lora");
   gemm({.c = matrix(y), .a = matrix(in), .b = w, .transpose_b = true});
   gemm({.c = narrow, .a = matrix(in), .b = a_value, .transpose_b = true});
+  const Tensor inner = operand(narrow);
   gemm({.c = matrix(y),
-        .a = narrow,
+        .a = inner,
         .b = b_value,
         .transpose_b = true,
         .alpha = scale,
         .beta = 1.0f});
   return record("low_rank_linear", {x, weight, a, b}, y, [=](BackwardContext& context) {
-    const Tensor dy = matrix(context.output_grad());
-    Tensor dnarrow = Tensor::empty_like(narrow, "activation gradient");
-    product({dnarrow}, dy, false, b_value, false, scale);
+    const Tensor dy = operand(matrix(context.output_grad()));
+    const Tensor sum =
+        Tensor::empty(inner.shape(), DType::f32, inner.device(), "activation gradient");
+    product({sum}, dy, false, b_value, false, scale);
+    const Tensor dnarrow = operand(sum);
     product(context.input_sink(0), dy, false, w, false);
     product(context.input_sink(0), dnarrow, false, a_value, false);
     product(context.input_sink(1), dy, true, matrix(in), false);
     product(context.input_sink(2), dnarrow, true, matrix(in), false);
-    product(context.input_sink(3), dy, true, narrow, false, scale);
+    product(context.input_sink(3), dy, true, inner, false, scale);
   });
 }
 

@@ -24,11 +24,16 @@ struct Results {
   Tensor q, k, v, dout, out, log_sum_exp, dq, dk, dv;
 };
 
-Results run(const Problem& p) {
+// `padding` stands where keys and values lie behind key_length.
+Results run(const Problem& p, float padding = 0.5f) {
   Results r;
   r.q = random_normal({1, p.queries, p.heads, p.size}, 1);
   r.k = random_normal({1, p.keys, p.groups, p.size}, 2);
   r.v = random_normal({1, p.keys, p.groups, p.size}, 3);
+  const std::int64_t seen = p.key_length * p.groups * p.size;
+  for (const Tensor& x : {r.k, r.v}) {
+    std::fill(x.data<float>() + seen, x.data<float>() + x.elements(), padding);
+  }
   r.dout = random_normal({1, p.queries, p.heads, p.size}, 4);
   r.out = Tensor::empty_like(r.q);
   r.log_sum_exp = Tensor::empty({1, p.queries, p.heads});
@@ -151,6 +156,16 @@ TEST(Attention, NanIsNotHidden) {
     EXPECT_EQ(std::isnan(log_sum_exp.data<float>()[t]), t >= 70) << t;
     EXPECT_EQ(std::isnan(out.data<float>()[t * 8]), t >= 70) << t;
   }
+}
+
+// Nor does what lies behind key_length reach a gradient.
+TEST(Attention, PaddingMayHoldAnything) {
+  const Problem p{70, 140, 2, 1, 8, false, 0, 75};
+  const Results clean = run(p), dirty = run(p, NAN);
+  EXPECT_EQ(dirty.out.to_vector<float>(), clean.out.to_vector<float>());
+  EXPECT_EQ(dirty.dq.to_vector<float>(), clean.dq.to_vector<float>());
+  EXPECT_EQ(dirty.dk.to_vector<float>(), clean.dk.to_vector<float>());
+  EXPECT_EQ(dirty.dv.to_vector<float>(), clean.dv.to_vector<float>());
 }
 
 TEST(Attention, RefusesHeadsThatGroupsDoNotDivide) {

@@ -5,11 +5,10 @@
 #include <omp.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <string>
 
-#include "tests/support/op_registry.h"
+#include "tests/support/op_check.h"
 
 namespace slotwise::testing {
 namespace {
@@ -27,48 +26,10 @@ class ThreadCount {
   int before_;
 };
 
-// Fills blocks that the pool is about to hand out with NaN, so that an element that a kernel
-// forgets to write, or adds to by mistake, shows.
-void poison_free_memory(const Tensors& like) {
-  Tensors blocks;
-  for (int copy = 0; copy < 3; ++copy) {
-    for (const Tensor& tensor : like) {
-      if (!tensor.defined()) continue;
-      const Tensor block = Tensor::empty_like(tensor, "poison");
-      std::memset(block.raw(), 0xff, block.bytes());
-      blocks.push_back(block);
-    }
-  }
-}
-
-bool same_bits(const Tensors& a, const Tensors& b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i].defined() != b[i].defined()) return false;
-    if (!a[i].defined()) continue;
-    if (!(a[i].shape() == b[i].shape()) || a[i].dtype() != b[i].dtype()) return false;
-    if (std::memcmp(a[i].raw(), b[i].raw(), a[i].bytes()) != 0) return false;
-  }
-  return true;
-}
-
 Doubles widen(const Tensors& tensors) {
   Doubles values;
   for (const Tensor& tensor : tensors) values.push_back(to_doubles(tensor));
   return values;
-}
-
-bool differentiable(const OpCase& test, const Tensors& outputs, std::size_t output) {
-  if (outputs[output].dtype() != DType::f32) return false;
-  return test.output_has_gradient.empty() || test.output_has_gradient.at(output);
-}
-
-Tensors random_output_grads(const OpCase& test, const Tensors& outputs) {
-  Tensors grads(outputs.size());
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (differentiable(test, outputs, i)) grads[i] = random_normal(outputs[i].shape(), 900 + i);
-  }
-  return grads;
 }
 
 // dL of moving one input element from low to high, summed from differences so that it keeps its
@@ -114,22 +75,6 @@ void expect_close(const Tensors& actual, const Doubles& expected, double toleran
   }
 }
 
-Tensors run_forward(const OpCase& test) {
-  const Tensors first = test.forward(test.inputs);
-  poison_free_memory(first);
-  const Tensors second = test.forward(test.inputs);
-  EXPECT_TRUE(same_bits(first, second)) << "two forward runs differ";
-  return second;
-}
-
-Tensors run_backward(const OpCase& test, const Tensors& outputs, const Tensors& output_grads) {
-  const Tensors first = test.backward(test.inputs, outputs, output_grads);
-  poison_free_memory(first);
-  const Tensors second = test.backward(test.inputs, outputs, output_grads);
-  EXPECT_TRUE(same_bits(first, second)) << "two backward runs differ";
-  return second;
-}
-
 void check_case(const OpCase& test) {
   ASSERT_TRUE(test.forward && test.reference) << "a case needs forward and reference";
   const Doubles expected = test.reference(widen(test.inputs));
@@ -137,12 +82,12 @@ void check_case(const OpCase& test) {
   for (const int threads : {1, 2}) {
     SCOPED_TRACE(std::to_string(threads) + " threads");
     const ThreadCount scope(threads);
-    const Tensors outputs = run_forward(test);
+    const Tensors outputs = run_forward_twice(test, test.inputs);
     expect_close(outputs, expected, test.tolerance, "output");
     if (!test.backward) continue;
     ASSERT_EQ(test.has_gradient.size(), test.inputs.size());
     const Tensors output_grads = random_output_grads(test, outputs);
-    const Tensors grads = run_backward(test, outputs, output_grads);
+    const Tensors grads = run_backward_twice(test, test.inputs, outputs, output_grads);
     ASSERT_EQ(grads.size(), test.inputs.size());
     for (std::size_t i = 0; i < grads.size(); ++i) {
       ASSERT_EQ(grads[i].defined(), test.has_gradient[i]) << "gradient " << i;
@@ -150,19 +95,6 @@ void check_case(const OpCase& test) {
     if (expected_grads.empty()) expected_grads = numeric_gradients(test, output_grads);
     expect_close(grads, expected_grads, test.gradient_tolerance, "gradient");
   }
-}
-
-std::vector<std::string> op_names() {
-  std::vector<std::string> names;
-  for (const Op& op : registered_ops()) names.push_back(op.name);
-  return names;
-}
-
-const Op& find_op(const std::string& name) {
-  for (const Op& op : registered_ops()) {
-    if (op.name == name) return op;
-  }
-  fail("no op {}", name);
 }
 
 class OpTest : public ::testing::TestWithParam<std::string> {};

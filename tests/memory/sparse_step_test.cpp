@@ -81,7 +81,8 @@ TEST(SparseStep, AllRowsTogetherAreTheWholeGradient) {
     expect_rows_of(sparse, dense);
     for (std::size_t t = 0; t < dense.size(); ++t) {
       const auto listed = sparse[t].rows.to_vector<std::int32_t>();
-      EXPECT_EQ(step.accessed(static_cast<int>(t)), static_cast<std::int64_t>(listed.size()));
+      EXPECT_EQ(step.accessed().to_vector<std::int32_t>()[t],
+                static_cast<std::int32_t>(listed.size()));
       const std::set<std::int32_t> rows(listed.begin(), listed.end());
       for (std::int32_t row = 0; row < 36; ++row) {
         if (rows.count(row) > 0) continue;

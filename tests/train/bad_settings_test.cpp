@@ -92,7 +92,7 @@ TEST_F(BadSettings, Usage) {
   }
   refuses("pretrain", world().pretrain(out_) + Words{"--threads", "0"}, {"--threads"}, 2);
   refuses("pretrain", world().pretrain(out_) + Words{"--device", "tpu"},
-          {"--device must be cpu or cuda, got 'tpu'"});
+          {"--device must be auto, cpu, cuda or cuda:N, got 'tpu'"});
   refuses("evaluate", {"--checkpoint", checkpoint_, "--data", data_, "--batch", "0"}, {"--batch"},
           2);
   refuses("inspect", {"--checkpoint", checkpoint_, "--logits-for", "x"}, {"--out-logits"}, 2);

@@ -118,7 +118,7 @@ TEST_F(ParetoSweepTest, RunsEveryStageWithItsArguments) {
                        "--seed 4 --data " + seed + "/data --out " + seed +
                            "/pretrain --set evaluate.questions=[\"new\",\"old\"] --quiet"));
   EXPECT_TRUE(contains(log("background"), "--checkpoint " + seed + "/pretrain/checkpoint --data " +
-                                              seed + "/data --seed 4 --quiet"));
+                                              seed + "/data --seed 4 --quiet --device cpu"));
   EXPECT_TRUE(contains(log("smf_adam-t32-lr0.05"),
                        "--method smf --optimizer adam --rows 32 --learning-rate 0.05 --seed 4 "
                        "--out " +

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace slotwise::testing {
@@ -27,12 +29,15 @@ std::vector<char*> pointers(Words& words) {
   return out;
 }
 
-// Idle threads must not spin: the tests may share few cores.
-Words environment(int threads) {
+// Idle threads must not spin: the tests may share few cores. A GPU is seen only by programs that
+// are told to use it, so that all others run alike everywhere.
+Words environment(int threads, bool with_gpu) {
   Words out = {fmt::format("OMP_NUM_THREADS={}", threads), "OMP_WAIT_POLICY=passive"};
+  if (!with_gpu) out.push_back("CUDA_VISIBLE_DEVICES=");
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
-    if (text.rfind("OMP_", 0) != 0) out.push_back(text);
+    const bool hidden = !with_gpu && text.rfind("CUDA_VISIBLE_DEVICES=", 0) == 0;
+    if (text.rfind("OMP_", 0) != 0 && !hidden) out.push_back(text);
   }
   return out;
 }
@@ -45,7 +50,9 @@ std::filesystem::path program_path(const std::string& program) {
 
 RunningProgram::RunningProgram(const std::string& program, const Words& arguments, int threads)
     : out_(std::tmpfile(), &std::fclose), error_(std::tmpfile(), &std::fclose) {
-  Words words = Words{program_path(program).string()} + arguments, variables = environment(threads);
+  Words words = Words{program_path(program).string()} + arguments,
+        variables =
+            environment(threads, std::count(arguments.begin(), arguments.end(), "cuda") > 0);
   const std::vector<char*> argv = pointers(words), envp = pointers(variables);
   process_ = ::fork();
   if (process_ < 0) fail("fork failed");

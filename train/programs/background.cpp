@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
       "finetune.background."};
   slotwise::SettingsArguments settings;
   slotwise::BackgroundRequest request;
+  slotwise::DeviceArgument device;
   app.add_option("--checkpoint", request.checkpoint, "pretrained model")
       ->required()
       ->type_name("FOLDER");
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
       ->excludes(facts);
   settings.add_to(app, "[background]");
   slotwise::add_seed(app, request.seed, "seed of the choice of batches");
+  device.add_to(app);
   app.add_flag("--quiet", request.quiet, "print errors only");
   app.add_flag("--fresh", request.fresh, "measure again although the checkpoint has a background");
   slotwise::add_examples(app,
@@ -52,6 +54,7 @@ int main(int argc, char** argv) {
                          "--name text --parts text");
   return slotwise::run_program("slotwise-background", app, argc, argv, [&] {
     request.options = settings.load();
+    request.device = device.place(request.quiet ? nullptr : stdout);
     return slotwise::exit_code(slotwise::measure_background(request));
   });
 }

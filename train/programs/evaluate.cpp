@@ -19,6 +19,7 @@ struct Arguments {
   EvaluationOptions options;
   bool memory_off = false;
   std::int64_t show = 0;
+  DeviceArgument device;
 
   void add_to(CLI::App& app);
 };
@@ -55,6 +56,7 @@ void Arguments::add_to(CLI::App& app) {
       ->check(CLI::Range(0, 1 << 30).description(""));
   app.add_flag("--memory-off", memory_off, "score with the memory's addition set to zero");
   app.add_option("--show", show, "print this many questions of each set with the model's answers");
+  device.add_to(app);
   app.add_option("--json", json_path, "write the scores to this file, too")->type_name("FILE");
   app.add_flag("--quiet", options.quiet, "no progress lines");
   add_examples(
@@ -153,7 +155,7 @@ int evaluate(const Arguments& arguments) {
   if (!arguments.base.empty() && arguments.memory_off) {
     user_error("--base compares the models with their memory on; leave out --memory-off");
   }
-  const Checkpoint loaded = load_checkpoint(arguments.checkpoint, {});
+  const Checkpoint loaded = load_checkpoint(arguments.checkpoint, arguments.device.place(stderr));
   if (arguments.memory_off && !loaded.model->config().memory.present()) {
     user_error("--memory-off: {} has no memory layer", arguments.checkpoint);
   }

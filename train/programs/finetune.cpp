@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
     request.options = settings.load();
     request.seed = run.seed;
     request.device = run.place();
+    request.product_type = run.product_type();
     request.keep_checkpoint = !drop_checkpoint;
     return slotwise::exit_code(slotwise::finetune(request));
   });

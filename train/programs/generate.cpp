@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   std::string checkpoint, file;
   std::vector<std::string> prompts;
   slotwise::GenerationOptions options;
+  slotwise::DeviceArgument device;
   std::string stop = "";
   app.add_option("--checkpoint", checkpoint, "model")->required()->type_name("FOLDER");
   app.add_option("--prompt", prompts, "text to continue (repeatable)");
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   slotwise::add_seed(app, options.seed, "seed of the sampling");
   app.add_option("--stop", stop, "token that ends a text besides the end-of-text token");
+  device.add_to(app);
   slotwise::add_examples(app,
                          "  slotwise-generate --checkpoint out/pretrain/checkpoint --prompt 'where "
                          "was first3 last9 born ?' \\\n"
@@ -43,7 +45,7 @@ int main(int argc, char** argv) {
     }
     if (prompts.empty())
       slotwise::user_error("nothing to continue: give --prompt TEXT or --prompts FILE");
-    const slotwise::Checkpoint loaded = slotwise::load_checkpoint(checkpoint, {});
+    const slotwise::Checkpoint loaded = slotwise::load_checkpoint(checkpoint, device.place(stderr));
     const slotwise::Tokenizer& tokenizer = *loaded.tokenizer;
     if (tokenizer.special().eos) options.stop_tokens.push_back(*tokenizer.special().eos);
     if (!stop.empty()) {
@@ -57,7 +59,8 @@ int main(int argc, char** argv) {
       if (tokenizer.special().bos)
         encoded.back().insert(encoded.back().begin(), *tokenizer.special().bos);
     }
-    const auto tokens = slotwise::generate(loaded.model->decoder(), encoded, options, {});
+    const auto tokens =
+        slotwise::generate(loaded.model->decoder(), encoded, options, loaded.model->device());
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       // Decoded together: a word-level tokenizer puts a space between prompt and continuation.
       std::vector<std::int32_t> all = encoded[i];

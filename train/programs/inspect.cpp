@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
       "the memory's slots\n"
       "over held-out text; with --text the slots that each token of a text reads most."};
   slotwise::InspectRequest request;
+  slotwise::DeviceArgument device;
   app.add_option("--checkpoint", request.checkpoint, "model to look at")
       ->required()
       ->type_name("FOLDER");
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
       ->type_name("FILE")
       ->needs(tokens);
   tokens->needs("--out-logits");
+  device.add_to(app);
   slotwise::add_examples(app,
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --tensors\n"
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --data out/data\n"
@@ -38,6 +40,7 @@ int main(int argc, char** argv) {
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --logits-for "
                          "tokens.json --out-logits logits.safetensors");
   return slotwise::run_program("slotwise-inspect", app, argc, argv, [&] {
+    request.device = device.place(stderr);
     slotwise::inspect(request);
     return 0;
   });

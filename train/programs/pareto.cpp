@@ -39,6 +39,7 @@ struct Arguments {
   std::string out;
   int jobs = 0;
   std::vector<std::int64_t> seeds;
+  DeviceArgument device;
   bool report_only = false, fresh = false, keep_checkpoints = false;
   std::string command;  // as typed
 };
@@ -198,6 +199,7 @@ int run(const Arguments& arguments) {
   SweepSetup setup{.out = out,
                    .programs = fs::read_symlink("/proc/self/exe").parent_path(),
                    .keep_checkpoints = arguments.keep_checkpoints};
+  setup.device = arguments.device.place(stdout).is_cpu() ? "cpu" : arguments.device.device;
   setup.settings_arguments = given.preset.empty()
                                  ? std::vector<std::string>{"--config", given.config}
                                  : std::vector<std::string>{"--preset", given.preset};
@@ -234,6 +236,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 4096));
   app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
       ->delimiter(',');
+  arguments.device.add_to(app);
   auto* report = app.add_flag("--report-only", arguments.report_only,
                               "no runs: analyse and draw the finished sweep in --out again");
   app.add_flag("--fresh", arguments.fresh, "delete the sweep in --out first")->excludes(report);

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
                                                    .options = settings.load(),
                                                    .data = data,
                                                    .seed = run.seed,
-                                                   .device = run.place()}));
+                                                   .device = run.place(),
+                                                   .product_type = run.product_type()}));
   });
 }

@@ -2,6 +2,7 @@
 #include "kernels/adamw.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -134,18 +135,108 @@ OpCase sgd_case(const SgdCase& s) {
   return out;
 }
 
-OpCase clip_case(float sum_of_squares, float max_norm) {
+// Several groups: a sum that is not finite makes the factor of all of them NaN.
+OpCase clip_case(const std::vector<float>& sums, float max_norm) {
   OpCase out;
-  out.label = fmt::format("{} to {}", sum_of_squares, max_norm);
-  out.inputs = {Tensor::from<float>({sum_of_squares}, {1})};
+  out.label = fmt::format("{} to {}", fmt::join(sums, ", "), max_norm);
+  out.inputs = {Tensor::from(sums, {static_cast<std::int64_t>(sums.size())})};
   out.forward = [max_norm](const Tensors& in) -> Tensors {
-    const Tensor scale = Tensor::empty({1}, DType::f32, in[0].device());
+    const Tensor scale = Tensor::empty_like(in[0]);
     kernels::clip_scale({.scale = scale, .sum_of_squares = in[0], .max_norm = max_norm});
     return {scale};
   };
   out.reference = [max_norm](const Doubles& in) -> Doubles {
-    const double scale = static_cast<double>(max_norm) / (std::sqrt(in[0][0]) + 1e-6);
-    return {{scale > 1.0 ? 1.0 : scale}};
+    std::vector<double> scale;
+    const bool finite =
+        std::all_of(in[0].begin(), in[0].end(), [](double x) { return std::isfinite(x); });
+    for (const double sum : in[0]) {
+      const double wanted =
+          max_norm > 0 ? static_cast<double>(max_norm) / (std::sqrt(sum) + 1e-6) : 1.0;
+      scale.push_back(finite ? std::min(wanted, 1.0) : NAN);
+    }
+    return {scale};
+  };
+  out.tolerance = 2e-7;
+  return out;
+}
+
+// Many tensors at once; their sizes are those of one stretch of a GPU's block and its neighbours.
+OpCase all_case(const std::vector<std::int64_t>& sizes, float factor) {
+  OpCase out;
+  out.label = fmt::format("{} tensors, factor {}", sizes.size(), factor);
+  std::vector<AdamWCase> parts;
+  for (const std::int64_t size : sizes) {
+    const AdamWCase part{.size = size, .step = 3, .weight_decay = size % 2 == 0 ? 0.1f : 0.0f};
+    const OpCase one = adamw_case(part);
+    out.inputs.insert(out.inputs.end(), one.inputs.begin(), one.inputs.begin() + 4);
+    parts.push_back(part);
+  }
+  out.inputs.push_back(Tensor::from<float>({factor}, {1}));
+  out.forward = [parts](const Tensors& in) -> Tensors {
+    kernels::AdamWAll all;
+    Tensors changed;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      for (std::size_t x = 0; x < 3; ++x) changed.push_back(in[4 * i + x].clone());
+      const Tensor* of = changed.data() + 3 * i;
+      all.steps.push_back({.parameter = of[0],
+                           .first_moment = of[1],
+                           .second_moment = of[2],
+                           .gradient = in[4 * i + 3],
+                           .gradient_scale = in.back(),
+                           .learning_rate = 0.05f,
+                           .beta1 = 0.9f,
+                           .beta2 = 0.95f,
+                           .epsilon = 1e-6f,
+                           .weight_decay = parts[i].weight_decay,
+                           .step = parts[i].step});
+    }
+    kernels::adamw_all(all);
+    return changed;
+  };
+  out.reference = [parts](const Doubles& in) -> Doubles {
+    Doubles results;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const auto first = in.begin() + static_cast<std::ptrdiff_t>(4 * i);
+      Doubles one(first, first + 4);
+      one.push_back(in.back());
+      // A factor of NaN leaves all as it is.
+      const bool left_out = std::isnan(in.back()[0]);
+      const Doubles after = left_out ? Doubles(first, first + 3) : adamw_reference(parts[i], one);
+      results.insert(results.end(), after.begin(), after.end());
+    }
+    return results;
+  };
+  out.tolerance = 5e-7;
+  return out;
+}
+
+// Three groups, the second of which has no part; one part is a table with marked rows.
+OpCase norms_case(std::int64_t size, std::int64_t rows, std::int64_t columns) {
+  OpCase out;
+  out.label = fmt::format("{} and {}x{}", size, rows, columns);
+  const Tensor marks = Tensor::empty({rows}, DType::u8);
+  const Tensor table = random_normal({rows, columns}, 3);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const bool marked = row % 3 == 1;
+    marks.data<std::uint8_t>()[row] = marked ? 1 : 0;
+    if (!marked) std::fill_n(table.data<float>() + row * columns, columns, NAN);
+  }
+  out.inputs = {random_normal({size}, 1), random_normal({size + 5}, 2), table, marks};
+  out.forward = [](const Tensors& in) -> Tensors {
+    const Tensor sums = Tensor::empty({3}, DType::f32, in[0].device());
+    kernels::squared_norms(
+        {.sums = sums, .parts = {{in[0], {}, 0}, {in[2], in[3], 2}, {in[1], {}, 0}}});
+    return {sums};
+  };
+  out.reference = [columns](const Doubles& in) -> Doubles {
+    std::vector<double> sums(3, 0.0);
+    for (const std::size_t x : {0, 1}) {
+      for (const double value : in[x]) sums[0] += value * value;
+    }
+    for (std::size_t i = 0; i < in[2].size(); ++i) {
+      if (in[3][i / static_cast<std::size_t>(columns)] != 0.0) sums[2] += in[2][i] * in[2][i];
+    }
+    return {sums};
   };
   out.tolerance = 2e-7;
   return out;
@@ -180,12 +271,30 @@ const bool registered_sgd =
                                               sgd_case({kBench, 0.9f, 0.1f, false, true})};
                  }});
 
-const bool registered_clip_scale =
-    register_op({"clip_scale",
+const bool registered_clip_scale = register_op(
+    {"clip_scale",
+     [] {
+       return std::vector<OpCase>{clip_case({4.0f}, 1.0f),        clip_case({0.25f}, 1.0f),
+                                  clip_case({0.0f}, 1.0f),        clip_case({NAN}, 1.0f),
+                                  clip_case({1e10f, 1.0f}, 0.5f), clip_case({INFINITY}, 1.0f),
+                                  clip_case({4.0f, NAN}, 1.0f),   clip_case({9.0f, 4.0f}, 0.0f)};
+     },
+     nullptr});
+
+const bool registered_all =
+    register_op({"adamw_all",
                  [] {
-                   return std::vector<OpCase>{clip_case(4.0f, 1.0f),  clip_case(0.25f, 1.0f),
-                                              clip_case(0.0f, 1.0f),  clip_case(NAN, 1.0f),
-                                              clip_case(1e10f, 0.5f), clip_case(INFINITY, 1.0f)};
+                   const std::vector<std::int64_t> sizes{1, 8192, 0, 8191, 8193, 33};
+                   return std::vector<OpCase>{all_case(sizes, 0.3f), all_case({7, 2}, 1.0f),
+                                              all_case({7, 2}, NAN)};
+                 },
+                 nullptr});
+
+const bool registered_norms =
+    register_op({"squared_norms",
+                 [] {
+                   return std::vector<OpCase>{norms_case(17, 7, 3), norms_case(0, 1, 1),
+                                              norms_case(20000, 300, 70)};
                  },
                  nullptr});
 

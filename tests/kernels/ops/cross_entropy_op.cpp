@@ -70,12 +70,12 @@ OpCase make_case(const CrossEntropyCase& s) {
   out.reference = [s](const Doubles& in) { return reference(s, in); };
   // The gradient of sum(g * losses): dlogits / kScale, row by row times g.
   out.backward = [s](const Tensors& in, const Tensors& outputs, const Tensors& grads) -> Tensors {
-    const Tensor dlogits = Tensor::empty_like(in[0]);
+    const Tensor dlogits = outputs[1].clone().to(Device{}), factors = grads[0].to(Device{});
     for (std::int64_t i = 0; i < dlogits.elements(); ++i) {
-      dlogits.data<float>()[i] =
-          outputs[1].data<float>()[i] / kScale * grads[0].data<float>()[i / s.classes];
+      float& value = dlogits.data<float>()[i];
+      value = value / kScale * factors.data<float>()[i / s.classes];
     }
-    return {dlogits, {}};
+    return {dlogits.to(in[0].device()), {}};
   };
   out.tolerance = 5e-7;
   out.gradient_tolerance = 2e-6;

@@ -3,6 +3,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/kernels/ops/sinks.h"
 
 namespace slotwise::testing {
@@ -70,7 +73,7 @@ OpCase dot_product_case(std::int64_t size, bool accumulate, bool same = false) {
   OpCase out = base_case(size, false, accumulate);
   out.label += same ? ", with itself" : "";
   out.forward = [accumulate, same](const Tensors& in) -> Tensors {
-    const Sink sink = sink_like(Tensor::empty({1}), accumulate);
+    const Sink sink = sink_like(Tensor::empty({1}, DType::f32, in[0].device()), accumulate);
     kernels::dot_product({.out = sink, .a = in[0], .b = same ? in[0] : in[1]});
     return {contribution(sink)};
   };
@@ -83,6 +86,34 @@ OpCase dot_product_case(std::int64_t size, bool accumulate, bool same = false) {
   out.tolerance = accumulate ? 1e-6 : 1e-7;
   out.bytes = (same ? 4.0 : 8.0) * static_cast<double>(size);
   out.flops = 2.0 * static_cast<double>(size);
+  return out;
+}
+
+// Rows that are not marked hold NaN: they must not be read.
+OpCase marked_rows_case(std::int64_t rows, std::int64_t columns) {
+  OpCase out;
+  out.label = fmt::format("marked rows of {}x{}", rows, columns);
+  const Tensor x = random_normal({rows, columns}, 1), marks = random_integers({rows}, 2, 3);
+  const Tensor marked = Tensor::empty({rows}, DType::u8);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const bool counts = marks.data<std::int32_t>()[row] == 0;
+    marked.data<std::uint8_t>()[row] = counts ? 1 : 0;
+    if (!counts) std::fill_n(x.data<float>() + row * columns, columns, NAN);
+  }
+  out.inputs = {x, marked};
+  out.forward = [](const Tensors& in) -> Tensors {
+    const Tensor sum = Tensor::empty({1}, DType::f32, in[0].device());
+    kernels::dot_product({.out = {sum}, .a = in[0], .b = in[0], .rows = in[1]});
+    return {sum};
+  };
+  out.reference = [columns](const Doubles& in) -> Doubles {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < in[0].size(); ++i) {
+      if (in[1][i / static_cast<std::size_t>(columns)] != 0.0) sum += in[0][i] * in[0][i];
+    }
+    return {{sum}};
+  };
+  out.tolerance = 1e-7;
   return out;
 }
 
@@ -111,16 +142,56 @@ const bool registered_scale = register_op(
 const bool registered_dot_product =
     register_op({"dot_product",
                  [] {
-                   return std::vector<OpCase>{
-                       dot_product_case(17, false),        dot_product_case(1, true),
-                       dot_product_case(0, false),         dot_product_case(0, true),
-                       dot_product_case(kMany, false),     dot_product_case(67, false, true),
-                       dot_product_case(kMany, true, true)};
+                   return std::vector<OpCase>{dot_product_case(17, false),
+                                              dot_product_case(1, true),
+                                              dot_product_case(0, false),
+                                              dot_product_case(0, true),
+                                              dot_product_case(kMany, false),
+                                              dot_product_case(67, false, true),
+                                              dot_product_case(kMany, true, true),
+                                              marked_rows_case(67, 33),
+                                              marked_rows_case(3, 1),
+                                              marked_rows_case(1000, 129)};
                  },
                  [] {
                    return std::vector<OpCase>{dot_product_case(kBench, false),
                                               dot_product_case(kBench, false, true)};
                  }});
+
+// NaN and infinities here and there; with marked rows those elsewhere do not count.
+OpCase non_finite_case(std::int64_t rows, std::int64_t columns, bool marked) {
+  OpCase out;
+  out.label = fmt::format("{}x{}{}", rows, columns, marked ? ", marked rows" : "");
+  const Tensor x = random_normal({rows, columns}, 1), marks = Tensor::empty({rows}, DType::u8);
+  for (std::int64_t i = 0; i < x.elements(); i += 5) {
+    x.data<float>()[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY;
+  }
+  for (std::int64_t row = 0; row < rows; ++row) marks.data<std::uint8_t>()[row] = row % 2 == 0;
+  out.inputs = {x, marks};
+  out.forward = [marked](const Tensors& in) -> Tensors {
+    const Tensor count = Tensor::empty({1}, DType::i32, in[0].device());
+    kernels::count_non_finite({.count = count, .x = in[0], .rows = marked ? in[1] : Tensor()});
+    return {count};
+  };
+  out.reference = [marked, columns](const Doubles& in) -> Doubles {
+    double count = 0.0;
+    for (std::size_t i = 0; i < in[0].size(); ++i) {
+      const bool seen = !marked || in[1][i / static_cast<std::size_t>(columns)] != 0.0;
+      if (seen && !std::isfinite(in[0][i])) ++count;
+    }
+    return {{count}};
+  };
+  out.tolerance = 0.0;
+  return out;
+}
+
+const bool registered_non_finite = register_op(
+    {"count_non_finite",
+     [] {
+       return std::vector<OpCase>{non_finite_case(7, 3, false), non_finite_case(7, 3, true),
+                                  non_finite_case(0, 4, false), non_finite_case(3000, 41, true)};
+     },
+     nullptr});
 
 }  // namespace
 }  // namespace slotwise::testing

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "kernels/elementwise.h"
 #include "tests/support/op_registry.h"
 
 namespace slotwise::testing {
@@ -81,6 +82,18 @@ OpCase make_case(const GemmSizes& s) {
   return out;
 }
 
+// bf16 operands: their products are exact in fp32, so the tolerance stays.
+OpCase in_bf16(OpCase test) {
+  test.label += ", bf16";
+  for (const std::size_t input : {0, 1}) {
+    const Tensor narrow = Tensor::empty(test.inputs[input].shape(), DType::bf16);
+    kernels::cast({.y = narrow, .x = test.inputs[input]});
+    test.inputs[input] = narrow;
+  }
+  test.backward = nullptr;
+  return test;
+}
+
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> cases;
   for (const bool a : {false, true}) {
@@ -88,6 +101,8 @@ std::vector<OpCase> test_cases() {
       cases.push_back(make_case({5, 7, 3, a, b}));
       cases.push_back(make_case({17, 9, 67, a, b, 0.5f, 2.0f}));
       cases.push_back(make_case({1, 17, 5, a, b}));
+      cases.push_back(in_bf16(make_case({17, 9, 67, a, b, 0.5f, 2.0f})));
+      cases.push_back(in_bf16(make_case({64, 32, 128, a, b})));
     }
   }
   cases.push_back(make_case({1, 1, 1, false, false, -1.5f, 1.0f}));
@@ -99,7 +114,8 @@ std::vector<OpCase> test_cases() {
 
 std::vector<OpCase> bench_cases() {
   return {make_case({468, 64, 64, false, true}), make_case({4096, 512, 512, false, true}),
-          make_case({512, 512, 4096, true, false})};
+          make_case({512, 512, 4096, true, false}),
+          in_bf16(make_case({4096, 512, 512, false, true}))};
 }
 
 const bool registered = register_op({"gemm", test_cases, bench_cases});

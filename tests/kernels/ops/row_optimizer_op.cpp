@@ -12,6 +12,8 @@ namespace {
 
 struct RowCase {
   std::int64_t slots, columns, rows;
+  bool gap = false;     // a place without a row
+  float factor = 1.0f;  // of the gradient; NaN: nothing changes
 };
 
 // Distinct rows of the table, from the last one down; state rows in another order.
@@ -19,6 +21,7 @@ std::vector<std::int32_t> table_rows(const RowCase& s) {
   std::vector<std::int32_t> rows;
   for (std::int64_t i = 0; i < s.rows; ++i)
     rows.push_back(static_cast<std::int32_t>(s.slots - 1 - i));
+  if (s.gap && s.rows > 1) rows[1] = -1;
   return rows;
 }
 std::vector<std::int32_t> state_rows(const RowCase& s) {
@@ -36,10 +39,11 @@ Doubles adam_reference(const RowCase& s, const Doubles& in) {
   const auto columns = static_cast<std::size_t>(s.columns);
   const double beta1 = static_cast<double>(kBeta1), beta2 = static_cast<double>(kBeta2);
   for (std::size_t i = 0; i < in[4].size(); ++i) {
+    if (in[4][i] < 0 || std::isnan(s.factor)) continue;
     const auto row = static_cast<std::size_t>(in[4][i]), state = static_cast<std::size_t>(in[5][i]);
     const double step = ++out[3][state];
     for (std::size_t d = 0; d < columns; ++d) {
-      const double g = in[6][i * columns + d];
+      const double g = in[6][i * columns + d] * static_cast<double>(s.factor);
       double& first = out[1][state * columns + d];
       double& second = out[2][state * columns + d];
       first = beta1 * first + (1 - beta1) * g;
@@ -55,7 +59,8 @@ Doubles adam_reference(const RowCase& s, const Doubles& in) {
 
 OpCase adam_case(const RowCase& s) {
   OpCase out;
-  out.label = fmt::format("{} rows of {}x{}", s.rows, s.slots, s.columns);
+  out.label = fmt::format("{} rows of {}x{}{}, factor {}", s.rows, s.slots, s.columns,
+                          s.gap ? " with a gap" : "", s.factor);
   const Tensor second = random_normal({s.rows, s.columns}, 3, 0.1f);
   for (float& x : second.span<float>()) x = x * x;
   out.inputs = {random_normal({s.slots, s.columns}, 1),
@@ -64,7 +69,8 @@ OpCase adam_case(const RowCase& s) {
                 random_integers({s.rows}, 4, 6),
                 Tensor::from(table_rows(s), {s.rows}),
                 Tensor::from(state_rows(s), {s.rows}),
-                random_normal({s.rows, s.columns}, 5, 0.1f)};
+                random_normal({s.rows, s.columns}, 5, 0.1f),
+                Tensor::from<float>({s.factor}, {1})};
   out.has_gradient.assign(out.inputs.size(), false);
   out.forward = [](const Tensors& in) -> Tensors {
     const Tensors changed = {in[0].clone(), in[1].clone(), in[2].clone(), in[3].clone()};
@@ -75,6 +81,7 @@ OpCase adam_case(const RowCase& s) {
                        .rows = in[4],
                        .state_row = in[5],
                        .gradient = in[6],
+                       .gradient_scale = in[7],
                        .learning_rate = kRate,
                        .beta1 = kBeta1,
                        .beta2 = kBeta2,
@@ -89,21 +96,28 @@ OpCase adam_case(const RowCase& s) {
 
 OpCase sgd_case(const RowCase& s) {
   OpCase out;
-  out.label = fmt::format("{} rows of {}x{}", s.rows, s.slots, s.columns);
+  out.label = fmt::format("{} rows of {}x{}{}, factor {}", s.rows, s.slots, s.columns,
+                          s.gap ? " with a gap" : "", s.factor);
   out.inputs = {random_normal({s.slots, s.columns}, 1), Tensor::from(table_rows(s), {s.rows}),
-                random_normal({s.rows, s.columns}, 5)};
+                random_normal({s.rows, s.columns}, 5), Tensor::from<float>({s.factor}, {1})};
   out.has_gradient.assign(out.inputs.size(), false);
   out.forward = [](const Tensors& in) -> Tensors {
     const Tensor values = in[0].clone();
-    kernels::row_sgd({.values = values, .rows = in[1], .gradient = in[2], .learning_rate = kRate});
+    kernels::row_sgd({.values = values,
+                      .rows = in[1],
+                      .gradient = in[2],
+                      .learning_rate = kRate,
+                      .gradient_scale = in[3]});
     return {values};
   };
   out.reference = [s](const Doubles& in) -> Doubles {
     std::vector<double> values = in[0];
     const auto columns = static_cast<std::size_t>(s.columns);
     for (std::size_t i = 0; i < in[2].size(); ++i) {
+      if (in[1][i / columns] < 0 || std::isnan(s.factor)) continue;
       const auto row = static_cast<std::size_t>(in[1][i / columns]);
-      values[row * columns + i % columns] -= static_cast<double>(kRate) * in[2][i];
+      values[row * columns + i % columns] -=
+          static_cast<double>(kRate) * in[2][i] * static_cast<double>(s.factor);
     }
     return {values};
   };
@@ -120,7 +134,8 @@ std::vector<OpCase> cases(Make&& make, const std::vector<RowCase>& sizes) {
 }
 
 const std::vector<RowCase>& small_sizes() {
-  static const std::vector<RowCase> sizes = {{9, 7, 4}, {5, 64, 5}, {1, 1, 1}, {6, 33, 0}};
+  static const std::vector<RowCase> sizes = {
+      {9, 7, 4}, {5, 64, 5}, {1, 1, 1}, {6, 33, 0}, {9, 7, 4, true, 0.3f}, {9, 8, 4, true, NAN}};
   return sizes;
 }
 const std::vector<RowCase>& large_sizes() {

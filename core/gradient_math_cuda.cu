@@ -1,0 +1,54 @@
+// The tape's own arithmetic on a GPU: one thread an element, in grid-stride loops over 64-bit
+// indices.
+#include <algorithm>
+
+#include "core/cuda_stream.h"
+#include "core/gradient_math_bodies.h"
+
+namespace slotwise::cuda {
+namespace {
+
+constexpr int kBlock = 256;
+constexpr std::int64_t kMostBlocks = 1 << 16;
+
+unsigned grid_for(std::int64_t count) {
+  return static_cast<unsigned>(
+      std::clamp<std::int64_t>((count + kBlock - 1) / kBlock, 1, kMostBlocks));
+}
+
+__global__ void add_elements(float* sum, const float* grad, std::int64_t count) {
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += step) {
+    sum[i] += grad[i];
+  }
+}
+
+__global__ void zero_rows(float* gradient, const std::uint8_t* touched, std::int64_t D,
+                          std::int64_t count) {
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += step) {
+    if (touched[i / D] == 0) gradient[i] = 0.0f;
+  }
+}
+
+}  // namespace
+
+void add_gradient(const Tensor& sum, const Tensor& grad) {
+  const std::int64_t count = grad.elements();
+  if (count == 0) return;
+  add_elements<<<grid_for(count), kBlock, 0, cuda_stream(grad.device())>>>(
+      sum.data<float>(), grad.data<float>(), count);
+  check_cuda(cudaGetLastError(), "write_gradient", "kernel launch");
+}
+
+void zero_untouched_rows(const TouchedRows& rows) {
+  const std::int64_t count = rows.gradient.elements();
+  if (count == 0) return;
+  zero_rows<<<grid_for(count), kBlock, 0, cuda_stream(rows.gradient.device())>>>(
+      rows.gradient.data<float>(), rows.touched.data<std::uint8_t>(), rows.gradient.size(1), count);
+  check_cuda(cudaGetLastError(), "zero_untouched_rows", "kernel launch");
+}
+
+}  // namespace slotwise::cuda

@@ -1,0 +1,106 @@
+// Selection from given half scores, with ties everywhere: the scores are small integers, exact in
+// every order of addition, so slots and scores must be the same on every device. And the softmax
+// over the chosen scores.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+
+#include "kernels/product_key.h"
+#include "tests/support/op_registry.h"
+
+namespace slotwise::testing {
+namespace {
+
+struct SelectCase {
+  std::int64_t rows, sub_keys, k;
+  std::int32_t levels;  // distinct half scores: 1 means that all are equal
+};
+
+// The order that kernels/product_key.h promises.
+Doubles select_reference(const SelectCase& s, const Doubles& in) {
+  const auto n = static_cast<std::size_t>(s.sub_keys);
+  Doubles out(2);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(s.rows); ++row) {
+    const double* first = in[0].data() + row * 2 * n;
+    const double* second = first + n;
+    std::vector<std::size_t> order(n * n);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto rank = [&](std::size_t slot) {
+      const double a = first[slot / n], b = second[slot % n];
+      return std::tuple(-(a + b), -a, -b, slot);
+    };
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t x, std::size_t y) { return rank(x) < rank(y); });
+    for (std::size_t j = 0; j < static_cast<std::size_t>(s.k); ++j) {
+      out[0].push_back(static_cast<double>(order[j]));
+      out[1].push_back(first[order[j] / n] + second[order[j] % n]);
+    }
+  }
+  return out;
+}
+
+OpCase select_case(const SelectCase& s) {
+  OpCase out;
+  out.label = fmt::format("{} rows, n {}, k {}, {} levels", s.rows, s.sub_keys, s.k, s.levels);
+  const Tensor halves = Tensor::empty({s.rows, 2, s.sub_keys});
+  const Tensor drawn = random_integers(halves.shape(), 1, s.levels);
+  for (std::int64_t i = 0; i < halves.elements(); ++i) {
+    halves.data<float>()[i] = static_cast<float>(drawn.data<std::int32_t>()[i] - s.levels / 2);
+  }
+  out.inputs = {halves};
+  out.forward = [s](const Tensors& in) -> Tensors {
+    const Tensor slots = Tensor::empty({s.rows, s.k}, DType::i32, in[0].device());
+    const Tensor scores = Tensor::empty({s.rows, s.k}, DType::f32, in[0].device());
+    kernels::product_key_select({.slots = slots, .scores = scores, .half_scores = in[0]});
+    return {slots, scores};
+  };
+  out.reference = [s](const Doubles& in) { return select_reference(s, in); };
+  out.tolerance = 0.0;
+  return out;
+}
+
+OpCase softmax_case(std::int64_t rows, std::int64_t columns, float std) {
+  OpCase out;
+  out.label = fmt::format("{}x{}, std {}", rows, columns, std);
+  out.inputs = {random_normal({rows, columns}, 1, std)};
+  out.forward = [](const Tensors& in) -> Tensors {
+    const Tensor y = Tensor::empty_like(in[0]);
+    kernels::softmax_rows({.y = y, .x = in[0]});
+    return {y};
+  };
+  out.reference = [columns](const Doubles& in) -> Doubles {
+    std::vector<double> y = in[0];
+    for (auto row = y.begin(); row != y.end(); row += columns) {
+      const double most = *std::max_element(row, row + columns);
+      double total = 0.0;
+      for (std::int64_t i = 0; i < columns; ++i) total += row[i] = std::exp(row[i] - most);
+      for (std::int64_t i = 0; i < columns; ++i) row[i] /= total;
+    }
+    return {y};
+  };
+  out.tolerance = 1e-6;
+  return out;
+}
+
+const bool registered_select = register_op(
+    {"product_key_select",
+     [] {
+       return std::vector<OpCase>{select_case({3, 7, 3, 5}),   select_case({2, 5, 5, 1}),
+                                  select_case({1, 1, 1, 3}),   select_case({0, 4, 2, 3}),
+                                  select_case({5, 40, 32, 9}), select_case({4, 64, 33, 1000})};
+     },
+     nullptr});
+
+const bool registered_softmax =
+    register_op({"softmax_rows",
+                 [] {
+                   return std::vector<OpCase>{softmax_case(5, 7, 1.0f), softmax_case(3, 1, 1.0f),
+                                              softmax_case(0, 4, 1.0f), softmax_case(9, 33, 20.0f)};
+                 },
+                 nullptr});
+
+}  // namespace
+}  // namespace slotwise::testing
