@@ -87,6 +87,9 @@ RankingOptions read_ranking(const Options& options) {
     user_error("finetune.rule must be one of tf_idf, kl, df, idf_power; got '{}'", name);
   }
   out.rule = rule->second;
+  if (options.has("finetune.idf_power") && out.rule != ScoreRule::idf_power) {
+    user_error("finetune.idf_power belongs to finetune.rule = \"idf_power\"; the rule is {}", name);
+  }
   out.power = options.number_within("finetune.idf_power", 0.01, 100.0, out.power);
   out.per_sequence = options.flag("finetune.per_sequence", false);
   out.written_weight = options.count("finetune.written_weight", 0, 0);

@@ -42,6 +42,13 @@ void print_summary(const Checkpoint& checkpoint) {
              m.tables.size() == 1 ? "" : "s");
 }
 
+// What follows the fingerprint and the seed in a background's source.
+std::string corpus_of(const BackgroundUsage& background) {
+  const std::size_t seed = background.source.find(" seed ");
+  const std::size_t end = seed == std::string::npos ? seed : background.source.find(' ', seed + 6);
+  return end == std::string::npos ? "the pretraining mixture" : background.source.substr(end + 1);
+}
+
 void print_backgrounds(const Checkpoint& checkpoint) {
   const auto files = background_files(checkpoint.folder);
   if (files.empty()) fmt::print("  background  none (slotwise-background makes one)\n");
@@ -49,8 +56,9 @@ void print_backgrounds(const Checkpoint& checkpoint) {
     const BackgroundUsage background = load_background(path);
     const std::int64_t changed =
         check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
-    fmt::print("  background  {}: {} batches of {} rows, fits this model\n",
-               path.filename().string(), background.tables.at(0).batches, background.batch_rows);
+    fmt::print("  background  {}: {} batches of {} rows of {}, fits this model\n",
+               path.filename().string(), background.tables.at(0).batches, background.batch_rows,
+               corpus_of(background));
     if (changed > 0) fmt::print("  background  {} value rows changed since\n", changed);
     for (const TableBackground& table : background.tables) fmt::print("{}", df_histogram(table));
   }

@@ -78,7 +78,7 @@ std::vector<std::string> assignments(const json& table, const std::string& prefi
   return out;
 }
 
-// {"finetune.rule" = "kl"}, or nested tables, as it stands in the settings.
+// {"finetune.rule" = "kl"}, as it stands in the settings.
 std::vector<std::string> read_overrides(const json& table, const std::string& where) {
   if (table.is_null()) return {};
   if (!table.is_object()) {
@@ -131,6 +131,12 @@ ParetoMethod read_method(const json& table, const std::string& background) {
   }
   const json overrides = table.value("overrides", json());
   out.overrides = read_overrides(overrides, where);
+  for (const char* key : {"rule", "idf_power", "per_sequence", "written_weight", "background"}) {
+    const std::string full = std::string("finetune.") + key;
+    if (out.method == "smf" || !overrides.contains(full)) continue;
+    user_error("{}: the method {} does not use {}: it belongs to smf; leave it out", where,
+               out.method, full);
+  }
   out.background = background;
   if (overrides.contains("finetune.background")) {
     const json& named = overrides["finetune.background"];

@@ -158,6 +158,21 @@ int run_body(const char* name, const std::function<int()>& body) {
 
 }  // namespace
 
+namespace {
+
+// An empty value is what a script's unset variable leaves: no option means anything by it.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (!value.empty()) continue;
+      throw CLI::ValidationError(option->get_name() + " has an empty value",
+                                 "give one, or leave the option out");
+    }
+  }
+}
+
+}  // namespace
+
 int run_program(const char* name, CLI::App& app, int argc, char** argv,
                 const std::function<int()>& body) {
   app.name(name);
@@ -167,6 +182,7 @@ int run_program(const char* name, CLI::App& app, int argc, char** argv,
   int code = 0;
   try {
     app.parse(argc, argv);
+    refuse_empty_values(app);
     catch_interrupts();
     code = run_body(name, body);
   } catch (const CLI::ParseError& e) {

@@ -168,12 +168,14 @@ int evaluate(const Arguments& arguments) {
     const auto kl = measure_kl_from_base(arguments, loaded, evaluator);
     measured.insert(measured.end(), kl.begin(), kl.end());
   }
+  // Printed first: a file that cannot be written costs no result.
+  fmt::print("{}", measured_text(measured));
+  std::fflush(stdout);
   if (!arguments.json_path.empty()) {
     nlohmann::json out = result.json();
     out["measurements"] = measured_json(measured);
     write_file_atomically(arguments.json_path, out.dump(2) + "\n");
   }
-  fmt::print("{}", measured_text(measured));
   return 0;
 }
 
