@@ -15,9 +15,9 @@ struct RowAdam {
   Tensor first_moment, second_moment, steps;
   Tensor rows, state_row;
   Tensor gradient;
-  Tensor gradient_scale = {};
   float learning_rate = 0.0f;
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  Tensor gradient_scale = {};
 };
 SLOTWISE_OP(row_adam, RowAdam)
 

@@ -111,11 +111,11 @@ class RowAdamOptimizer final : public RowOptimizer {
                        .rows = rows.rows,
                        .state_row = numbers,
                        .gradient = rows.gradient,
-                       .gradient_scale = gradient_scale,
                        .learning_rate = static_cast<float>(learning_rate),
                        .beta1 = static_cast<float>(options_.beta1),
                        .beta2 = static_cast<float>(options_.beta2),
-                       .epsilon = static_cast<float>(options_.epsilon)});
+                       .epsilon = static_cast<float>(options_.epsilon),
+                       .gradient_scale = gradient_scale});
   }
 
   RowAdamOptions options_;

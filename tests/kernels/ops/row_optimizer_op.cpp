@@ -81,11 +81,11 @@ OpCase adam_case(const RowCase& s) {
                        .rows = in[4],
                        .state_row = in[5],
                        .gradient = in[6],
-                       .gradient_scale = in[7],
                        .learning_rate = kRate,
                        .beta1 = kBeta1,
                        .beta2 = kBeta2,
-                       .epsilon = kEpsilon});
+                       .epsilon = kEpsilon,
+                       .gradient_scale = in[7]});
     return changed;
   };
   out.reference = [s](const Doubles& in) { return adam_reference(s, in); };
