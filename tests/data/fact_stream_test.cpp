@@ -141,6 +141,11 @@ TEST(FactStream, LossOnAnswersStartsAtTheAnswer) {
   }
   EXPECT_EQ(valid, 6);
 
+  // The w1 of "w11" is no answer "w1".
+  const FactStream whole({{"b", {"w2 w11", "w2 w1"}, "w1"}}, *tokenizer(true), options);
+  ASSERT_EQ(whole.wordings(0).size(), 1u);
+  EXPECT_EQ(whole.wordings(0)[0].back(), 3 + 1);
+
   options.append_eos = true;
   EXPECT_EQ(FactStream(facts, *tokenizer(true), options).batch(0).valid_tokens, 3 * 3);
   options.loss_on_answers = false;

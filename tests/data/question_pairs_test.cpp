@@ -21,9 +21,9 @@ TEST(QuestionPairs, LeavesOutWhatIsLongGivenAwayOrAskedBefore) {
   const TemporaryFolder folder;
   const auto file = folder.write(
       "q.jsonl", row("who wrote the play hamlet?", "Shakespeare") +
-                     row("who was it that wrote hamlet the play", "Bacon") +       // the same words
-                     row("who wrote", "nobody") +                          // too short
-                     row("what colour is the white house now", "White") +  // holds its answer
+                     row("who was it that wrote hamlet the play", "Bacon") +  // the same words
+                     row("who wrote", "nobody") +                             // too short
+                     row("what colour is the white house now", "White") +     // holds its answer
                      row("what is the longest answer here", "one two three four five") +
                      row("where is the tower of london", "London"));
   std::set<std::string> taken;

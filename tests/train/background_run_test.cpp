@@ -101,6 +101,8 @@ TEST_F(BackgroundRun, RulesRankDifferently) {
   refuses("finetune", smf("out", {"--set", "finetune.rule=tfidf"}),
           {"finetune.rule must be one of tf_idf, kl, df, idf_power; got 'tfidf'"});
   refuses("finetune", smf("out", {"--set", "finetune.idf_power=0"}), {"finetune.idf_power"});
+  refuses("finetune", smf("out", {"--set", "finetune.idf_power=2"}),
+          {"finetune.idf_power belongs to finetune.rule"});
   refuses("finetune", smf("out", {"--set", "finetune.written_weight=70000"}),
           {"finetune.written_weight must be at most 65536"});
 }

@@ -70,6 +70,10 @@ TEST(ParetoPlan, MethodsMayOverrideSettingsAndNameBackgrounds) {
        {{"finetune.rule", "kl"}, {"finetune.background", "text"}, {"finetune.facts", 1}}}};
   json settings = tree(json::array({kFull, sparse}));
   settings["background"] = {{"batches", 500}, {"batch", 36}};
+  json counted = sparse;
+  counted["method"] = "tf";
+  EXPECT_TRUE(contains(refusal(tree(json::array({kFull, counted}))),
+                       "the method tf does not use finetune.rule"));
   EXPECT_TRUE(contains(refusal(settings), "there is no background 'text'"));
   settings["pareto"]["backgrounds"] = {{{"name", "text"}, {"parts", {"text", "more"}}},
                                        {{"name", "single"}, {"settings", {{"batch", 1}}}},
