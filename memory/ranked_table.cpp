@@ -76,8 +76,8 @@ void RankedTable::make_weights() {
 }
 
 Tensor RankedTable::scores(const AccessCounter& counter, const Tensor& touched) const {
-  Tensor out = count_scores(counter, touched);
   if (options_.rule != ScoreRule::kl) {
+    Tensor out = Tensor::empty(touched.shape(), DType::f32, touched.device(), "slot scores");
     kernels::score_slots({.scores = out,
                           .touched = touched,
                           .counts = counter.counts(),
@@ -85,7 +85,7 @@ Tensor RankedTable::scores(const AccessCounter& counter, const Tensor& touched) 
                           .idf = device_weights_});
     return out;
   }
-  std::vector<float> scores = out.to_vector<float>();
+  std::vector<float> scores = count_scores(counter, touched).to_vector<float>();
   const double total = std::accumulate(scores.begin(), scores.end(), 0.0);
   const std::vector<std::int32_t> slots = touched.to_vector<std::int32_t>();
   for (std::size_t a = 0; a < slots.size(); ++a) {
