@@ -143,17 +143,22 @@ std::vector<FactStream::Draw> FactStream::draws(std::int64_t index) const {
   return out;
 }
 
-std::vector<std::vector<std::int32_t>> FactStream::sequences(std::int64_t index) const {
+std::vector<std::vector<std::int32_t>> FactStream::rows_of(const std::vector<Draw>& draws) const {
   std::vector<std::vector<std::int32_t>> rows;
-  for (const Draw& draw : draws(index)) rows.push_back(tokens(draw));
+  for (const Draw& draw : draws) rows.push_back(tokens(draw));
   return rows;
 }
 
+std::vector<std::vector<std::int32_t>> FactStream::sequences(std::int64_t index) const {
+  return rows_of(draws(index));
+}
+
 TokenBatch FactStream::batch(std::int64_t index) const {
-  TokenBatch batch = make_batch(sequences(index), pad_id_);
+  const std::vector<Draw> drawn = draws(index);
+  TokenBatch batch = make_batch(rows_of(drawn), pad_id_);
   if (!options_.loss_on_answers) return batch;
   std::int32_t* row = batch.targets.data<std::int32_t>();
-  for (const Draw& draw : draws(index)) {
+  for (const Draw& draw : drawn) {
     const std::int64_t silent = first_loss(draw.fact, draw.wording) - 1;
     std::fill_n(row, silent, -1);
     batch.valid_tokens -= silent;

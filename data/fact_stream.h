@@ -69,6 +69,7 @@ class FactStream {
     std::int64_t fact, wording;
   };
   std::vector<Draw> draws(std::int64_t index) const;
+  std::vector<std::vector<std::int32_t>> rows_of(const std::vector<Draw>& draws) const;
   const std::vector<std::int32_t>& tokens(const Draw& draw) const {
     return wordings(draw.fact)[static_cast<std::size_t>(draw.wording)];
   }

@@ -60,14 +60,12 @@ LikelihoodSet make_likelihood(const std::string& role, const std::vector<Questio
     const std::string before_answer =
         set.solutions ? prompt + following(prompt, question.solution) + "\n####" : prompt;
     const std::string answer = following(before_answer, question.answers.front());
-    EncodedPair last = encode_pair(tokenizer, before_answer, answer);
-    ScoredRow row;
-    row.first =
-        set.solutions
-            ? encode_pair(tokenizer, prompt, following(prompt, question.solution)).context.size()
-            : last.context.size();
-    row.tokens = std::move(last.context);
-    row.tokens.insert(row.tokens.end(), last.continuation.begin(), last.continuation.end());
+    const EncodedPair last = encode_pair(tokenizer, before_answer, answer);
+    ScoredRow row = scored_row(last);
+    if (set.solutions) {
+      row.first =
+          encode_pair(tokenizer, prompt, following(prompt, question.solution)).context.size();
+    }
     const std::size_t before = row.tokens.size();
     if (!fit_row(row, positions)) {
       ++set.left_out;

@@ -106,10 +106,8 @@ KlSet kl_questions(const QuestionSet& set, const Tokenizer& tokenizer, std::int6
   KlSet out{.role = set.role, .has_answers = true};
   for (const Question& question : set.questions) {
     const std::string prompt = asked_text(question);
-    EncodedPair pair = encode_pair(tokenizer, prompt, following(prompt, question.answers.front()));
-    ScoredRow row{std::move(pair.context), 0};
-    row.first = row.tokens.size();
-    row.tokens.insert(row.tokens.end(), pair.continuation.begin(), pair.continuation.end());
+    ScoredRow row =
+        scored_row(encode_pair(tokenizer, prompt, following(prompt, question.answers.front())));
     const std::size_t before = row.tokens.size();
     if (!fit_row(row, positions)) {
       ++out.left_out;

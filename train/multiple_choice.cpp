@@ -66,10 +66,7 @@ MultipleChoiceSet make_multiple_choice(const std::string& role,
     MultipleChoiceSet::Item item;
     for (const std::string& choice : question.choices) {
       const std::string context = asked ? asked_text(question) : question.text;
-      EncodedPair pair = encode_pair(tokenizer, context, following(context, choice));
-      ScoredRow row{std::move(pair.context), 0};
-      row.first = row.tokens.size();
-      row.tokens.insert(row.tokens.end(), pair.continuation.begin(), pair.continuation.end());
+      ScoredRow row = scored_row(encode_pair(tokenizer, context, following(context, choice)));
       const std::size_t before = row.tokens.size();
       fits = fits && fit_row(row, positions);
       cut = cut || row.tokens.size() < before;

@@ -5,6 +5,12 @@
 
 namespace slotwise {
 
+ScoredRow scored_row(const EncodedPair& pair) {
+  ScoredRow row{pair.context, pair.context.size()};
+  row.tokens.insert(row.tokens.end(), pair.continuation.begin(), pair.continuation.end());
+  return row;
+}
+
 bool fit_row(ScoredRow& row, std::int64_t positions) {
   const std::size_t most = static_cast<std::size_t>(positions) + 1;
   if (row.first < 1 || row.first >= row.tokens.size()) return false;

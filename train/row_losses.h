@@ -2,13 +2,13 @@
 // that no work is done for padding, and only the tokens that count meet the output head.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "memory/memory_model.h"
 #include "train/model_batch.h"
+#include "train/prompt.h"
 
 namespace slotwise {
 
@@ -16,6 +16,9 @@ struct ScoredRow {
   std::vector<std::int32_t> tokens;  // at most the model's positions + 1: the last is no input
   std::size_t first = 1;             // from here on tokens count; at least 1, below their number
 };
+
+// Context and continuation in one row, of which the continuation counts.
+ScoredRow scored_row(const EncodedPair& pair);
 
 // Cut from the left to what the model takes. The tokens that count stay whole; false where they
 // alone are too many, or where there are none: the row is left as it was.
