@@ -36,3 +36,21 @@ endif()
 
 # NVTX is header-only: from the CUDA toolkit or a distribution package.
 find_path(SLOTWISE_NVTX_INCLUDE nvtx3/nvToolsExt.h PATHS /usr/local/cuda/include)
+
+# MPI: the C interface alone, of whatever implementation mpicc stands for.
+set(SLOTWISE_HAS_MPI OFF)
+if(SLOTWISE_MPI STREQUAL OFF)
+  set(SLOTWISE_MPI_TEXT "off (SLOTWISE_MPI=OFF)")
+else()
+  enable_language(C)
+  find_package(MPI QUIET COMPONENTS C)
+  if(MPI_C_FOUND)
+    set(SLOTWISE_HAS_MPI ON)
+    list(GET MPI_C_LIBRARIES 0 library)
+    set(SLOTWISE_MPI_TEXT "${library}, MPI ${MPI_C_VERSION}")
+  elseif(SLOTWISE_MPI STREQUAL ON)
+    message(FATAL_ERROR "SLOTWISE_MPI=ON, but no MPI was found: install libopenmpi-dev and openmpi-bin")
+  else()
+    set(SLOTWISE_MPI_TEXT "off: not found (one rank only); install libopenmpi-dev and openmpi-bin")
+  endif()
+endif()

@@ -6,7 +6,8 @@
 slotwise_packages() {
   echo g++ cmake ninja-build pkg-config ccache \
     libdnnl-dev libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libssl-dev \
-    zlib1g-dev libzstd-dev libpcre2-dev libgtest-dev libbenchmark-dev gnuplot-nox
+    zlib1g-dev libzstd-dev libpcre2-dev libgtest-dev libbenchmark-dev gnuplot-nox \
+    libopenmpi-dev openmpi-bin
 }
 
 slotwise_install_packages() {

@@ -29,6 +29,12 @@ void add_gradient(const Tensor&, const Tensor&) {
 void zero_untouched_rows(const TouchedRows&) {
   absent("zero_untouched_rows");
 }
+void gather_touched_rows(const Tensor&, const Tensor&, const TouchedRows&) {
+  absent("gather_touched_rows");
+}
+void scatter_touched_rows(const TouchedRows&, const Tensor&, const Tensor&) {
+  absent("scatter_touched_rows");
+}
 int device_count() {
   return 0;
 }

@@ -125,6 +125,12 @@ TouchedRows Variable::row_grad() const {
   return {state_->grad, state_->touched};
 }
 
+TouchedRows Variable::take_row_grad() const {
+  const TouchedRows taken = row_grad();
+  release_grad();
+  return taken;
+}
+
 void Variable::clear_grad() const {
   state_->grad_ready = false;
   state_->rows_pending = false;

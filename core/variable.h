@@ -42,6 +42,8 @@ class Variable {
   void set_row_sparse() const;
   bool row_sparse() const;
   TouchedRows row_grad() const;
+  // Gives the gradient away: as row_grad(), and as if none had reached the leaf.
+  TouchedRows take_row_grad() const;
   void clear_grad() const;    // forgets the gradient but keeps its buffer for the next step
   void release_grad() const;  // gives the buffer back, too
 

@@ -106,6 +106,11 @@ std::int64_t FactStream::batches_per_epoch() const {
   return (facts() + options_.facts_per_batch - 1) / options_.facts_per_batch;
 }
 
+std::int64_t FactStream::fewest_rows() const {
+  const std::int64_t rest = facts() % options_.facts_per_batch;
+  return (rest > 0 ? rest : options_.facts_per_batch) * options_.wordings_per_fact;
+}
+
 std::int64_t FactStream::longest_wording() const {
   std::size_t longest = 0;
   for (const auto& fact : encoded_) {

@@ -57,6 +57,7 @@ class FactStream {
     return encoded_[static_cast<std::size_t>(fact)];
   }
   std::int64_t batches_per_epoch() const;
+  std::int64_t fewest_rows() const;      // of the batches: the last one of an epoch may be short
   std::int64_t longest_wording() const;  // in tokens, of all facts
   // Index of the first token of a wording that carries loss; 1 where all do (nothing predicts the
   // first token).

@@ -3,6 +3,7 @@
 // more than there are, and nothing waits.
 #pragma once
 
+#include "core/communicator.h"
 #include "memory/memory_hooks.h"
 
 namespace slotwise {
@@ -12,6 +13,9 @@ class AccessCounter {
   AccessCounter(std::int64_t slots, Device device);
 
   void add(const Tensor& slots, const Tensor& valid);
+  // Adds up the counts of all ranks, so that each has those of the whole batch; what travels is a
+  // pair of numbers for each slot that a rank has touched.
+  void share(Communicator& group);
   void clear();
   std::int64_t touched_count() const;  // distinct slots since clear(); waits for the device
   Tensor touched()

@@ -45,6 +45,29 @@ void SequenceRanks::add(const Access& access) {
   }
 }
 
+void SequenceRanks::share(Communicator& group) {
+  if (group.size() == 1) return;
+  std::vector<std::int32_t> packed;  // of each sequence: how many slots, then slot and count
+  for (const Reads& reads : sequences_) {
+    packed.push_back(static_cast<std::int32_t>(reads.size()));
+    for (const auto& [slot, count] : reads) {
+      packed.push_back(slot);
+      packed.push_back(count);
+    }
+  }
+  sequences_.clear();
+  const auto size = static_cast<std::int64_t>(packed.size());
+  for (const Tensor& theirs : group.all_gather(Tensor::from(packed, {size}))) {
+    const auto numbers = theirs.span<std::int32_t>();
+    for (std::size_t at = 0; at < numbers.size();) {
+      Reads& reads = sequences_.emplace_back();
+      for (std::int32_t left = numbers[at++]; left > 0; --left, at += 2) {
+        reads.emplace_back(numbers[at], numbers[at + 1]);
+      }
+    }
+  }
+}
+
 Tensor SequenceRanks::take(const RankedTable& table, const Tensor& touched, const Tensor& scores,
                            std::int64_t count) {
   std::unordered_map<std::int32_t, std::size_t> round;  // the first in which a slot is named

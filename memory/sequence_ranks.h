@@ -12,6 +12,8 @@ namespace slotwise {
 class SequenceRanks {
  public:
   void add(const Access& access);
+  // Takes over what the sequences of the other ranks read.
+  void share(Communicator& group);
 
   // The slots named first, at most `count`, ascending, on the device of `touched`; forgets the
   // batch. scores: [A], of the whole batch, by which the last round is cut (then the lower slot).

@@ -34,6 +34,11 @@ class BackgroundSelector final : public SlotSelector {
     if (options_.per_sequence) sequences_[static_cast<std::size_t>(access.table)].add(access);
   }
 
+  void share(Communicator& group) override {
+    if (!options_.per_sequence) return;
+    for (SequenceRanks& sequences : sequences_) sequences.share(group);
+  }
+
   Tensor select(int table, const AccessCounter& counter, std::int64_t count,
                 std::int64_t) override {
     const auto t = static_cast<std::size_t>(table);

@@ -23,6 +23,8 @@ class SlotSelector {
                         std::int64_t step) = 0;
   // Every access of the batch, before select(): for rules that look at single sequences.
   virtual void observe(const Access&) {}
+  // Also before select(): the ranks tell one another what they observed.
+  virtual void share(Communicator&) {}
   // What earlier selections left behind, for a checkpoint.
   virtual std::vector<NamedTensor> state() const { return {}; }
   virtual void load_state(const TensorFile&) {}

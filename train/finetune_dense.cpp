@@ -1,6 +1,7 @@
 // Full finetuning and LoRA: ordinary gradients, AdamW.
 #include "layers/low_rank.h"
 #include "train/finetune_method.h"
+#include "train/gradient_exchange.h"
 #include "train/model_batch.h"
 
 namespace slotwise {
@@ -13,11 +14,16 @@ class DenseMethod : public FinetuneMethod {
       : model_(model),
         settings_(settings),
         trainable_(trained.count()),
-        optimizer_(make_optimizer(trained.all(), settings.optimizer)) {}
+        optimizer_(make_optimizer(trained.all(), settings.optimizer)),
+        exchange_(trained.all(), settings.sharding.group) {}
 
   MethodStep step(const TokenBatch& batch, std::int64_t, double learning_rate) override {
     optimizer_->clear_gradients();
-    const Tensor losses = queue_gradients(model_, batch, {.micro_batch = settings_.micro_batch});
+    const Tensor losses = queue_gradients(model_, batch,
+                                          {.micro_batch = settings_.micro_batch,
+                                           .sharding = settings_.sharding,
+                                           .begin_round = [this] { exchange_.begin_round(); },
+                                           .end_round = [this] { exchange_.end_round(); }});
     const StepFigures figures(losses, optimizer_->queue_step(learning_rate));
     return {.loss = figures.loss, .gradient_norm = figures.gradient_norm, .trainable = trainable_};
   }
@@ -33,6 +39,7 @@ class DenseMethod : public FinetuneMethod {
   DenseMethodSettings settings_;
   std::int64_t trainable_;
   std::unique_ptr<Optimizer> optimizer_;
+  GradientExchange exchange_;
 };
 
 class LoraMethod final : public DenseMethod {

@@ -11,6 +11,7 @@
 #include "memory/slot_selector.h"
 #include "optim/row_optimizer.h"
 #include "train/optimizer_setup.h"
+#include "train/sharding.h"
 
 namespace slotwise {
 
@@ -38,6 +39,7 @@ class FinetuneMethod {
 struct DenseMethodSettings {
   OptimizerSettings optimizer;
   std::int64_t micro_batch = 0;
+  Sharding sharding = {};
 };
 std::unique_ptr<FinetuneMethod> full_finetuning(MemoryModel& model,
                                                 const DenseMethodSettings& settings);
@@ -58,6 +60,7 @@ struct SparseSettings {
   std::int64_t micro_batch = 0;
   double clip = 0.0;  // of the rows' gradient; 0: none
   std::int64_t prefix_cache_bytes = 0;
+  Sharding sharding = {};
 };
 std::unique_ptr<FinetuneMethod> sparse_memory_finetuning(MemoryModel& model,
                                                          const SparseSettings& settings);

@@ -1,6 +1,7 @@
 #include "train/finetune_run.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/memory_pool.h"
 #include "core/sha256.h"
@@ -59,6 +60,8 @@ class Finetuning {
       user_error("a wording in {} has {} tokens, the model only {} positions; shorten it",
                  dataset_.facts_path().string(), stream.longest_wording(), positions);
     }
+    expect_rows_for_shards(stream.fewest_rows(), folder_.sharding().shards);
+    settings_.sharding = folder_.sharding();
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
     if (settings_.retention_every > 0) {
@@ -71,24 +74,30 @@ class Finetuning {
     resume();
     method_->expect(repeated_rows(stream, evaluator));
     folder_.begin();
-    MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
+    const auto log = MetricsLog::of_root(group(), folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("finetune", step_, settings_.steps, request_.run.quiet);
-    if (!measure(evaluator, log, progress)) return stopped(progress);
+    if (!measure(evaluator, log.get(), progress)) return stopped(progress);
     const std::int64_t first = step_;
     while (step_ < settings_.steps) {
-      log.write(train_step(stream, progress));
-      if (!measure(evaluator, log, progress)) return stopped(progress);
+      const json row = train_step(stream, progress);
+      if (log) log->write(row);
+      if (!measure(evaluator, log.get(), progress)) return stopped(progress);
       if (step_ == settings_.steps) break;
-      const bool stop = interrupted() ||
-                        (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
+      const NextMove next = agree(
+          group(), {interrupted(), folder_.checkpoint_due(step_, settings_.checkpoint_every)});
+      if (next.stop) note_interrupt();
+      const bool stop =
+          next.stop || (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
       if (stop) return stopped(progress);
-      if (folder_.checkpoint_due(step_, settings_.checkpoint_every)) save(true);
+      if (next.save) root_alone(group(), [this] { save(true); });
     }
-    finish();
+    root_alone(group(), [this] { finish(); });
     return RunEnd::finished;
   }
 
  private:
+  Communicator& group() const { return *request_.run.group; }
+
   static std::vector<TokenRows> repeated_rows(const FactStream& stream,
                                               const Evaluator& evaluator) {
     std::vector<TokenRows> groups(1);
@@ -200,7 +209,7 @@ class Finetuning {
   }
 
   RunEnd stopped(Progress& progress) {
-    if (step_ > 0) save(true);  // before there is nothing to lose
+    if (step_ > 0) root_alone(group(), [this] { save(true); });  // before: nothing to lose
     progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
     return RunEnd::interrupted;
   }
@@ -211,15 +220,19 @@ class Finetuning {
     return asked && (evaluations_.empty() || evaluations_.back().at("step") != step_);
   }
 
-  // What is due at this step. False where it was stopped: the rest is due again then.
-  bool measure(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
-    try {
-      if (retention_) retention_->ask_if_due(*base_.model, step_);
-      if (evaluation_due()) evaluate(evaluator, log, progress);
-      return true;
-    } catch (const Interrupted&) {
-      return false;
-    }
+  // What is due at this step, by the root. False where it was stopped: the rest is due again then.
+  bool measure(const Evaluator& evaluator, MetricsLog* log, Progress& progress) {
+    const bool done = root_decides(group(), [&] {
+      try {
+        if (retention_) retention_->ask_if_due(*base_.model, step_);
+        if (evaluation_due()) evaluate(evaluator, *log, progress);
+        return true;
+      } catch (const Interrupted&) {
+        return false;
+      }
+    });
+    if (!done) note_interrupt();
+    return done;
   }
 
   void evaluate(const Evaluator& evaluator, MetricsLog& log, Progress& progress) {
@@ -306,7 +319,8 @@ class Finetuning {
 
 RunEnd finetune(const FinetuneRequest& request) {
   refuse_out_among_inputs(request.run.out, {request.data, request.checkpoint});
-  const RunLock lock(request.run.out);
+  std::optional<RunLock> lock;
+  if (request.run.group->is_root()) lock.emplace(request.run.out);
   const ProductType products(request.product_type);
   const CheckNumerics numerics(request.run.check_numerics);
   return Finetuning(request).run();

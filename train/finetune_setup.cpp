@@ -117,7 +117,7 @@ std::shared_ptr<SlotSelector> make_selector(const FinetuneRequest& request,
   }
   const BackgroundUsage background = load_background(path);
   const std::int64_t changed = check_background(background, model, tokenizer.hash());
-  if (changed > 0) {
+  if (changed > 0 && request.run.group->is_root()) {
     std::fprintf(stderr,
                  "warning: %lld value rows changed since the background was taken; with several "
                  "memory layers that shifts which slots are read\n",
@@ -185,7 +185,7 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
                                             const FinetuneSettings& settings, MemoryModel& model,
                                             const std::filesystem::path& checkpoint,
                                             const Tokenizer& tokenizer) {
-  const DenseMethodSettings dense{settings.optimizer, settings.micro_batch};
+  const DenseMethodSettings dense{settings.optimizer, settings.micro_batch, settings.sharding};
   if (request.method == "full") return full_finetuning(model, dense);
   if (is_sparse(request.method) && model.tables().empty()) {
     user_error(
@@ -209,7 +209,8 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
        .rows = request.rows.value_or(0),
        .micro_batch = settings.micro_batch,
        .clip = settings.row_clip,
-       .prefix_cache_bytes = settings.prefix_cache_bytes});
+       .prefix_cache_bytes = settings.prefix_cache_bytes,
+       .sharding = settings.sharding});
 }
 
 }  // namespace slotwise

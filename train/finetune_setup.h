@@ -15,6 +15,7 @@ struct FinetuneSettings {
   std::string optimizer_name;  // what the report calls it
   OptimizerSettings optimizer;
   Schedule schedule;
+  Sharding sharding;  // the run's
   FactStreamOptions stream;
   // Of smf: the rule by which rows are ranked, and against which background of the checkpoint.
   RankingOptions ranking;

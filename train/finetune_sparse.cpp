@@ -28,7 +28,9 @@ std::vector<std::int32_t> marked(const Tensor& marks) {
 class SparseMethod final : public FinetuneMethod {
  public:
   SparseMethod(MemoryModel& model, const SparseSettings& settings)
-      : model_(model), settings_(settings), sparse_(model, settings.selector, settings.rows) {
+      : model_(model),
+        settings_(settings),
+        sparse_(model, settings.selector, settings.rows, settings.sharding.group) {
     model.parameters().freeze_all();
     for (std::size_t t = 0; t < model.tables().size(); ++t) {
       optimizers_.push_back(settings.make_row_optimizer());
@@ -38,7 +40,10 @@ class SparseMethod final : public FinetuneMethod {
   }
 
   MethodStep step(const TokenBatch& batch, std::int64_t step, double learning_rate) override {
-    const Tensor losses = queue_gradients(model_, batch, {.micro_batch = settings_.micro_batch});
+    const Tensor losses = queue_gradients(model_, batch,
+                                          {.micro_batch = settings_.micro_batch,
+                                           .sharding = settings_.sharding,
+                                           .begin_round = [this] { sparse_.begin_round(); }});
     const std::vector<RowGradient> updates = sparse_.finish(step);
     const Tensor squares = update(updates, learning_rate);
     const StepFigures figures(losses, squares);

@@ -22,6 +22,7 @@ void note(int signal) {
 void catch_interrupts() {
   std::signal(SIGINT, note);
   std::signal(SIGTERM, note);
+  std::signal(SIGUSR1, note);
   std::signal(SIGHUP, note);  // the terminal was closed
   // Started by a sweep: what kills that, however, stops this run, too (it saves and can go on).
   if (const char* parent = std::getenv("SLOTWISE_PARENT")) {
@@ -32,6 +33,10 @@ void catch_interrupts() {
 
 bool interrupted() {
   return g_interrupted != 0;
+}
+
+void note_interrupt() {
+  g_interrupted = 1;
 }
 
 void throw_if_interrupted() {

@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM ask a run to save its state and stop; a second one kills as usual.
+// Ctrl-C, SIGTERM and SIGUSR1 (what mpirun and Slurm pass on) ask a run to save its state and stop;
+// a second one kills as usual.
 #pragma once
 
 #include <exception>
@@ -7,6 +8,7 @@ namespace slotwise {
 
 void catch_interrupts();
 bool interrupted();
+void note_interrupt();  // as if the signal had come: another rank got it
 
 // Leaves work that has no state of its own to save: an evaluation, a measurement.
 struct Interrupted : std::exception {

@@ -27,6 +27,12 @@ MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t last_step
   writer_ = std::make_unique<JsonLinesWriter>(path);
 }
 
+std::unique_ptr<MetricsLog> MetricsLog::of_root(const Communicator& group,
+                                                const std::filesystem::path& path,
+                                                std::int64_t last_step) {
+  return group.is_root() ? std::make_unique<MetricsLog>(path, last_step) : nullptr;
+}
+
 MetricsLog::~MetricsLog() = default;
 
 void MetricsLog::write(const nlohmann::json& row) {

@@ -6,6 +6,8 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/communicator.h"
+
 namespace slotwise {
 
 class JsonLinesWriter;
@@ -14,6 +16,10 @@ class MetricsLog {
  public:
   // Keeps lines with step <= last_step; -1 starts a new file.
   MetricsLog(const std::filesystem::path& path, std::int64_t last_step);
+  // Null on all ranks but the root.
+  static std::unique_ptr<MetricsLog> of_root(const Communicator& group,
+                                             const std::filesystem::path& path,
+                                             std::int64_t last_step);
   ~MetricsLog();
   void write(const nlohmann::json& row);
 

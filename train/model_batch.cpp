@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <span>
 
 #include "core/trace.h"
+#include "train/shard_statistics.h"
 
 namespace slotwise {
 namespace {
@@ -54,30 +56,34 @@ ModelBatch make_model_batch(const TokenBatch& batch, Device device) {
   return out;
 }
 
-std::vector<TokenBatch> split_batch(const TokenBatch& batch, std::int64_t rows) {
-  const std::int64_t all = batch.tokens.size(0), width = batch.tokens.size(1);
-  if (rows <= 0 || rows >= all) return {batch};
+TokenBatch batch_rows(const TokenBatch& batch, std::int64_t begin, std::int64_t end) {
+  const std::int64_t width = batch.tokens.size(1);
   const auto targets = batch.targets.span<std::int32_t>();
+  std::int64_t longest = 1, valid = 0;
+  for (std::int64_t i = begin * width; i < end * width; ++i) {
+    if (targets[static_cast<std::size_t>(i)] < 0) continue;
+    longest = std::max(longest, i % width + 1);
+    ++valid;
+  }
+  const TokenBatch piece{Tensor::empty({end - begin, longest}, DType::i32, {}, "tokens"),
+                         Tensor::empty({end - begin, longest}, DType::i32, {}, "tokens"), valid};
+  for (std::int64_t row = begin; row < end; ++row) {
+    const auto copy = [&](const Tensor& to, const Tensor& from) {
+      std::copy_n(from.data<std::int32_t>() + row * width, longest,
+                  to.data<std::int32_t>() + (row - begin) * longest);
+    };
+    copy(piece.tokens, batch.tokens);
+    copy(piece.targets, batch.targets);
+  }
+  return piece;
+}
+
+std::vector<TokenBatch> split_batch(const TokenBatch& batch, std::int64_t rows) {
+  const std::int64_t all = batch.tokens.size(0);
+  if (rows <= 0 || rows >= all) return {batch};
   std::vector<TokenBatch> out;
   for (std::int64_t begin = 0; begin < all; begin += rows) {
-    const std::int64_t end = std::min(all, begin + rows);
-    std::int64_t longest = 1, valid = 0;
-    for (std::int64_t i = begin * width; i < end * width; ++i) {
-      if (targets[static_cast<std::size_t>(i)] < 0) continue;
-      longest = std::max(longest, i % width + 1);
-      ++valid;
-    }
-    TokenBatch piece{Tensor::empty({end - begin, longest}, DType::i32, {}, "tokens"),
-                     Tensor::empty({end - begin, longest}, DType::i32, {}, "tokens"), valid};
-    for (std::int64_t row = begin; row < end; ++row) {
-      const auto copy = [&](const Tensor& to, const Tensor& from) {
-        std::copy_n(from.data<std::int32_t>() + row * width, longest,
-                    to.data<std::int32_t>() + (row - begin) * longest);
-      };
-      copy(piece.tokens, batch.tokens);
-      copy(piece.targets, batch.targets);
-    }
-    out.push_back(std::move(piece));
+    out.push_back(batch_rows(batch, begin, std::min(all, begin + rows)));
   }
   return out;
 }
@@ -87,24 +93,53 @@ Variable batch_loss(MemoryModel& model, const ModelBatch& batch, double divisor)
   return language_model_loss(hidden, model.decoder().head(), batch.targets, divisor);
 }
 
-Tensor queue_gradients(MemoryModel& model, const TokenBatch& batch,
-                       const AccumulateOptions& options) {
-  const std::vector<TokenBatch> pieces = split_batch(batch, options.micro_batch);
-  const auto count = static_cast<std::int64_t>(pieces.size());
-  const Tensor losses = Tensor::empty({count}, DType::f32, model.device(), "losses");
-  for (std::int64_t i = 0; i < count; ++i) {
-    ModelBatch ready = make_model_batch(pieces[static_cast<std::size_t>(i)], model.device());
+namespace {
+
+// Forward and backward of the pieces of one shard; losses: [pieces].
+void run_pieces(MemoryModel& model, const std::vector<TokenBatch>& pieces, double divisor,
+                const Tensor& losses, const AccumulateOptions& options) {
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    ModelBatch ready = make_model_batch(pieces[i], model.device());
     ready.context.training = options.batch_statistics;
     Variable loss;
     {
       const TraceRange range("forward");
-      loss = batch_loss(model, ready,
-                        static_cast<double>(std::max<std::int64_t>(batch.valid_tokens, 1)));
+      loss = batch_loss(model, ready, divisor);
     }
-    losses.slice(i, i + 1).copy_from(loss.value());
+    const auto at = static_cast<std::int64_t>(i);
+    losses.slice(at, at + 1).copy_from(loss.value());
     const TraceRange range("backward");
     backward(loss);
   }
+}
+
+}  // namespace
+
+Tensor queue_gradients(MemoryModel& model, const TokenBatch& batch,
+                       const AccumulateOptions& options) {
+  const Sharding& sharding = options.sharding;
+  const auto divisor = static_cast<double>(std::max<std::int64_t>(batch.valid_tokens, 1));
+  std::vector<std::vector<TokenBatch>> shards;
+  std::vector<std::int64_t> first{0};  // piece of each shard
+  for (const TokenBatch& shard : shard_batch(batch, sharding.shards)) {
+    shards.push_back(split_batch(shard, options.micro_batch));
+    first.push_back(first.back() + static_cast<std::int64_t>(shards.back().size()));
+  }
+  const Tensor losses = Tensor::zeros({first.back()}, DType::f32, model.device(), "losses");
+  std::optional<ShardStatistics> statistics;
+  if (sharding.shards > 1 && options.batch_statistics) statistics.emplace(model, sharding);
+  for (std::int64_t round = 0; round < sharding.rounds(); ++round) {
+    const auto shard = static_cast<std::size_t>(sharding.shard_of_round(round));
+    if (sharding.shards > 1 && options.begin_round) options.begin_round();
+    if (statistics) statistics->begin_round();
+    run_pieces(model, shards[shard], divisor, losses.slice(first[shard], first[shard + 1]),
+               options);
+    if (sharding.shards > 1 && options.end_round) options.end_round();
+    if (statistics) statistics->end_round();
+  }
+  if (statistics) statistics->finish();
+  // The others' places hold 0: nothing is rounded.
+  sharding.group->all_reduce_sum(losses);
   return losses;
 }
 

@@ -7,6 +7,7 @@
 #include "data/batch.h"
 #include "layers/functional/language_model_loss.h"
 #include "memory/memory_model.h"
+#include "train/sharding.h"
 
 namespace slotwise {
 
@@ -23,6 +24,9 @@ std::int64_t read_tokens(const TokenBatch& batch);
 
 ModelBatch make_model_batch(const TokenBatch& batch, Device device);
 
+// Rows [begin, end) of a batch, padding cut to their longest.
+TokenBatch batch_rows(const TokenBatch& batch, std::int64_t begin, std::int64_t end);
+
 // Rows [begin, begin + rows) of a batch each, padding cut to the longest row of the piece:
 // micro-batches.
 std::vector<TokenBatch> split_batch(const TokenBatch& batch, std::int64_t rows);
@@ -35,10 +39,14 @@ Variable batch_loss(MemoryModel& model, const ModelBatch& batch, double divisor)
 struct AccumulateOptions {
   std::int64_t micro_batch = 0;
   bool batch_statistics = false;  // query BatchNorm uses and moves its statistics (pretraining)
+  Sharding sharding = {};
+  // Around this rank's part of a round (see train/sharding.h), where there are several shards.
+  std::function<void()> begin_round = {}, end_round = {};
 };
 double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
                             const AccumulateOptions& options);
-// The same without waiting for the device: the share of each micro-batch in the loss [pieces].
+// The same without waiting for the device: the share of each micro-batch in the loss [pieces], of
+// all shards in their order.
 Tensor queue_gradients(MemoryModel& model, const TokenBatch& batch,
                        const AccumulateOptions& options);
 

@@ -1,6 +1,7 @@
 #include "train/pretrain_run.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/memory_pool.h"
 #include "core/trace.h"
@@ -13,6 +14,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/evaluation_options.h"
+#include "train/gradient_exchange.h"
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
 #include "train/model_batch.h"
@@ -92,36 +94,47 @@ class Pretraining {
           "model.max_position_embeddings or lower pretrain.window",
           request_.data.string(), loader.longest_input(), positions);
     }
+    expect_rows_for_shards(settings_.batch, folder_.sharding().shards);
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
     refuse_model_beyond_memory(config_, settings_.optimizer, request_.device);
     make_model();
     folder_.begin();
-    MetricsLog log(folder_.metrics(), step_ > 0 ? step_ : -1);
+    const auto log = MetricsLog::of_root(group(), folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("pretrain", step_, settings_.steps, request_.run.quiet);
     const std::int64_t first = step_;
     while (step_ < settings_.steps) {
-      log.write(train_step(loader, progress));
-      const bool stop = interrupted() ||
-                        (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
-      const bool due = folder_.checkpoint_due(step_, settings_.checkpoint_every);
+      const json row = train_step(loader, progress);
+      if (log) log->write(row);
+      const NextMove next = agree(
+          group(), {interrupted(), folder_.checkpoint_due(step_, settings_.checkpoint_every)});
+      if (next.stop) note_interrupt();
+      const bool stop =
+          next.stop || (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
       // Also before the last evaluation, so that a stop there does not lose the training.
-      if (stop || due || step_ == settings_.steps) save(true);
+      if (stop || next.save || step_ == settings_.steps) {
+        root_alone(group(), [this] { save(true); });
+      }
       if (step_ < settings_.steps && stop) {
         progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
         return RunEnd::interrupted;
       }
     }
-    try {
-      finish(evaluator);
-    } catch (const Interrupted&) {
-      progress.message("stopped in the last evaluation; the same command resumes");
-      return RunEnd::interrupted;
-    }
-    return RunEnd::finished;
+    const bool finished = root_decides(group(), [&] {
+      try {
+        finish(evaluator);
+        return true;
+      } catch (const Interrupted&) {
+        progress.message("stopped in the last evaluation; the same command resumes");
+        return false;
+      }
+    });
+    if (!finished) note_interrupt();
+    return finished ? RunEnd::finished : RunEnd::interrupted;
   }
 
  private:
+  Communicator& group() const { return *request_.run.group; }
   int pad_id() const { return dataset_.tokenizer().special().pad.value_or(0); }
 
   json run_json() const {
@@ -151,6 +164,7 @@ class Pretraining {
     }
     model_->decoder().set_activation_checkpointing(settings_.activation_checkpointing);
     optimizer_ = make_optimizer(model_->parameters().all(), settings_.optimizer);
+    exchange_ = std::make_unique<GradientExchange>(model_->parameters().all(), request_.run.group);
     if (step_ > 0) {
       optimizer_->load_state(
           read_safetensors(existing_checkpoint(folder_.checkpoint()) / "optimizer.safetensors"));
@@ -165,8 +179,12 @@ class Pretraining {
     optimizer_->clear_gradients();
     profiled_.before(step_ + 1);
     const TraceRange range("step", step_ + 1);
-    const Tensor losses = queue_gradients(
-        *model_, batch, {.micro_batch = settings_.micro_batch, .batch_statistics = true});
+    const Tensor losses = queue_gradients(*model_, batch,
+                                          {.micro_batch = settings_.micro_batch,
+                                           .batch_statistics = true,
+                                           .sharding = folder_.sharding(),
+                                           .begin_round = [this] { exchange_->begin_round(); },
+                                           .end_round = [this] { exchange_->end_round(); }});
     const auto [loss, norm] = StepFigures(losses, optimizer_->queue_step(rate));
     ++step_;
     profiled_.after(step_);
@@ -238,6 +256,7 @@ class Pretraining {
   RunFolder folder_;
   std::unique_ptr<MemoryModel> model_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<GradientExchange> exchange_;
   std::string memory_text_;
   std::int64_t step_ = 0;
   SkippedSteps skipped_;
@@ -249,7 +268,8 @@ class Pretraining {
 
 RunEnd pretrain(const PretrainRequest& request) {
   refuse_out_among_inputs(request.run.out, {request.data});
-  const RunLock lock(request.run.out);
+  std::optional<RunLock> lock;
+  if (request.run.group->is_root()) lock.emplace(request.run.out);
   const ProductType products(request.product_type);
   const CheckNumerics numerics(request.run.check_numerics);
   return Pretraining(request).run();

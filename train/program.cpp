@@ -99,6 +99,18 @@ void RunArguments::add_to(CLI::App& app) {
   app.add_option("--threads", run.threads,
                  "CPU threads (default: as the run began, or else OMP_NUM_THREADS or all cores)")
       ->check(CLI::Range(1, 4096).description(""));
+  ranks.add_to(app);
+  app.add_option("--shards", run.shards,
+                 "parts of a batch whose gradients are summed in order, a multiple of the ranks "
+                 "(default: as the run began, or else one for each rank)")
+      ->check(CLI::Range(1, 1 << 16).description(""));
+}
+
+void RunArguments::join(const std::shared_ptr<Communicator>& group) {
+  run.group = group;
+  if (group->is_root()) return;
+  run.quiet = true;
+  run.memory_report = false;
 }
 
 Device RunArguments::place() const {
@@ -108,7 +120,11 @@ Device RunArguments::place() const {
     const auto before = nlohmann::json::parse(read_file(settings), nullptr, false);
     if (before.is_object()) wanted.device = before.value("device", "cpu");
   }
-  return wanted.place(run.quiet ? nullptr : stdout);
+  if (run.group->size() == 1) return wanted.place(run.quiet ? nullptr : stdout);
+  const Device found = wanted.place(nullptr);
+  const std::string table = rank_table(*run.group, describe(found));
+  if (!run.quiet) fmt::print("{}", table);
+  return found;
 }
 
 DType RunArguments::product_type() const {
@@ -142,6 +158,16 @@ bool output_lost(const char* name) {
 int run_body(const char* name, const std::function<int()>& body) {
   try {
     return body();
+  } catch (...) {
+    return report_failure(name);
+  }
+}
+
+}  // namespace
+
+int report_failure(const char* name) {
+  try {
+    throw;
   } catch (const Interrupted&) {
     std::fprintf(stderr, "%s: interrupted\n", name);
     return 130;
@@ -155,8 +181,6 @@ int run_body(const char* name, const std::function<int()>& body) {
   }
   return 1;
 }
-
-}  // namespace
 
 namespace {
 

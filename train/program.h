@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "train/options.h"
+#include "train/ranks.h"
 #include "train/run_folder.h"
 
 namespace CLI {
@@ -44,12 +45,15 @@ struct RunArguments : DeviceArgument {
   RunRequest run;
   std::uint64_t seed = 0;
   std::string precision = "fp32";
+  RankArguments ranks;
 
   void add_to(CLI::App& app);
   // With auto a run that is resumed stays on the kind of device with which it began: another one
   // would change its numbers.
   Device place() const;
   DType product_type() const;  // of --precision
+  // Makes this process a rank: the root alone prints, and says first who runs where.
+  void join(const std::shared_ptr<Communicator>& group);
 };
 
 // Runs the body and turns exceptions into messages and exit codes. The body returns the exit code.
@@ -57,6 +61,8 @@ struct RunArguments : DeviceArgument {
 int run_program(const char* name, CLI::App& app, int argc, char** argv,
                 const std::function<int()>& body);
 int exit_code(RunEnd end);
+// Prints the exception that is being handled, as run_program() does, and returns the exit code.
+int report_failure(const char* name);
 
 // Raw text of a program's examples, shown under its --help.
 void add_examples(CLI::App& app, const std::string& examples);

@@ -42,7 +42,7 @@ void expect_same(const nlohmann::json& before, const nlohmann::json& now, const 
 }  // namespace
 
 RunFolder::RunFolder(const RunRequest& request, const nlohmann::json& settings)
-    : out_(request.out), fresh_(request.fresh) {
+    : out_(request.out), fresh_(request.fresh), sharding_{1, request.group} {
   const fs::path path = out_ / "run.json";
   nlohmann::json before;  // null: no run yet
   if (!fresh_ && fs::exists(path)) {
@@ -58,6 +58,8 @@ RunFolder::RunFolder(const RunRequest& request, const nlohmann::json& settings)
   choose_threads(before, request.threads);
   nlohmann::json now = settings;
   now["threads"] = threads_;
+  choose_shards(before, request.shards);
+  if (sharding_.shards > 1) now["shards"] = sharding_.shards;
   settings_ = now.dump(2) + "\n";
   // What was written is compared, so that a number counts as its text does.
   if (!before.is_null()) expect_same(before, nlohmann::json::parse(settings_), out_);
@@ -76,10 +78,34 @@ void RunFolder::choose_threads(const nlohmann::json& before, int wanted) {
   omp_set_num_threads(threads_);
 }
 
+void RunFolder::choose_shards(const nlohmann::json& before, std::int64_t wanted) {
+  const std::int64_t ranks = sharding_.group->size();
+  const std::int64_t recorded = before.is_object() ? before.value("shards", std::int64_t{1}) : 0;
+  sharding_.shards = wanted > 0 ? wanted : recorded > 0 ? recorded : ranks;
+  if (recorded > 0 && recorded != sharding_.shards) {
+    user_error(
+        "{} holds a run whose batches have {} shards, and {} would change its numbers; leave "
+        "--shards out, choose another --out, or --fresh to begin again",
+        out_.string(), recorded, sharding_.shards);
+  }
+  if (sharding_.shards % ranks == 0) return;
+  user_error(
+      "{} ranks cannot share the {} shards of a batch evenly{}; take a number of ranks that "
+      "divides "
+      "{}",
+      ranks, sharding_.shards, recorded > 0 ? ", with which " + out_.string() + " began" : "",
+      sharding_.shards);
+}
+
 void RunFolder::begin() {
+  sharding_.group->barrier();  // all have looked at what was there
+  root_alone(*sharding_.group, [this] { write_settings(); });
+  fresh_ = false;
+}
+
+void RunFolder::write_settings() {
   create_folder(out_);
   if (fresh_) clear_run(out_);
-  fresh_ = false;
   remove_leftovers();
   fs::remove(pending());
   write_file_atomically(out_ / "run.json", settings_);
@@ -87,6 +113,11 @@ void RunFolder::begin() {
 
 bool RunFolder::settle(bool wants_model) {
   if (fresh_) return false;
+  sharding_.group->barrier();
+  return root_decides(*sharding_.group, [&] { return settle_alone(wants_model); });
+}
+
+bool RunFolder::settle_alone(bool wants_model) {
   // The exchange of the last checkpoint is what ends a run; its result is moved in after it.
   if (!fs::exists(result()) && fs::exists(pending()) && checkpoint_exists(checkpoint()) &&
       !resumable()) {

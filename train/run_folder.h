@@ -14,6 +14,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "train/sharding.h"
+
 namespace slotwise {
 
 struct RunRequest {
@@ -26,13 +28,18 @@ struct RunRequest {
   // Stop after so many steps of this start, as an interrupt would; 0: never.
   std::int64_t stop_after = 0;
   int threads = 0;  // 0: as the run began, or else as many as OpenMP takes by itself
+  // The ranks that train together. The root alone writes; see train/sharding.h for the shards.
+  std::shared_ptr<Communicator> group = single_process();
+  std::int64_t shards = 0;  // 0: as the run began, or else one for each rank
 };
 
 class RunFolder {
  public:
   // Looks, and changes no file. UserError when `out` holds a run with other settings, naming the
   // first that differs. Sets the number of threads: other bits come of another number, so a run
-  // keeps that with which it began. The caller holds the RunLock of the folder.
+  // keeps that with which it began, and the number of shards likewise. The caller's root holds the
+  // RunLock of the folder. Of the rest, begin() and settle() are called by all ranks, and what
+  // writes by the root.
   RunFolder(const RunRequest& request, const nlohmann::json& settings);
   // Makes the folder and writes run.json: to be called when everything else has been found right,
   // so that a start with a mistake leaves no trace.
@@ -43,6 +50,7 @@ class RunFolder {
   // finished run should have is missing or damaged. `wants_model`: a run that was to keep none does
   // not do.
   bool settle(bool wants_model = true);
+  const Sharding& sharding() const { return sharding_; }
   bool resumable() const;  // a checkpoint with trainer.json is there
   // UserError when a loss or a gradient norm is no finite number: a run that diverges stops with
   // its last checkpoint as it was.
@@ -59,12 +67,16 @@ class RunFolder {
   std::filesystem::path result() const { return out_ / "result.json"; }
   std::filesystem::path pending() const { return out_ / "result.pending"; }
   void choose_threads(const nlohmann::json& before, int wanted);
+  void choose_shards(const nlohmann::json& before, std::int64_t wanted);
+  void write_settings();
+  bool settle_alone(bool wants_model);
   void remove_checkpoint() const;
   void remove_leftovers() const;  // what killed programs were writing aside
 
   std::filesystem::path out_;
   bool fresh_ = false;
   int threads_ = 0;
+  Sharding sharding_;
   std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
   std::string settings_;  // text of run.json
 };

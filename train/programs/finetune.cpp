@@ -45,13 +45,17 @@ int main(int argc, char** argv) {
                          "  slotwise-finetune --preset biographies --checkpoint "
                          "out/pretrain/checkpoint --data out/data \\\n"
                          "      --method lora --rank 32 --learning-rate 2e-4 --out out/lora");
-  return slotwise::run_program("slotwise-finetune", app, argc, argv, [&] {
-    request.run = run.run;
-    request.options = settings.load();
-    request.seed = run.seed;
-    request.device = run.place();
-    request.product_type = run.product_type();
-    request.keep_checkpoint = !drop_checkpoint;
-    return slotwise::exit_code(slotwise::finetune(request));
+  const char* name = "slotwise-finetune";
+  return slotwise::run_program(name, app, argc, argv, [&] {
+    return slotwise::run_ranks(name, run.ranks, argc, argv, [&](const auto& group) {
+      run.join(group);
+      request.run = run.run;
+      request.options = settings.load();
+      request.seed = run.seed;
+      request.device = run.place();
+      request.product_type = run.product_type();
+      request.keep_checkpoint = !drop_checkpoint;
+      return slotwise::exit_code(slotwise::finetune(request));
+    });
   });
 }

@@ -21,13 +21,18 @@ int main(int argc, char** argv) {
       app,
       "  slotwise-pretrain --preset biographies --data out/data --out out/pretrain\n"
       "  slotwise-pretrain --config my.toml --set pretrain.steps=100 --data out/data --out "
-      "out/short");
-  return slotwise::run_program("slotwise-pretrain", app, argc, argv, [&] {
-    return slotwise::exit_code(slotwise::pretrain({.run = run.run,
-                                                   .options = settings.load(),
-                                                   .data = data,
-                                                   .seed = run.seed,
-                                                   .device = run.place(),
-                                                   .product_type = run.product_type()}));
+      "out/short\n"
+      "  slotwise-pretrain --preset biographies --data out/data --out out/pretrain --ranks 4");
+  const char* name = "slotwise-pretrain";
+  return slotwise::run_program(name, app, argc, argv, [&] {
+    return slotwise::run_ranks(name, run.ranks, argc, argv, [&](const auto& group) {
+      run.join(group);
+      return slotwise::exit_code(slotwise::pretrain({.run = run.run,
+                                                     .options = settings.load(),
+                                                     .data = data,
+                                                     .seed = run.seed,
+                                                     .device = run.place(),
+                                                     .product_type = run.product_type()}));
+    });
   });
 }

@@ -1,0 +1,10 @@
+// Starts mpirun with N copies of this program on this host and waits for it. What the ranks print
+// is passed on, mpirun's own banners are not: of a rank that a signal ended, one sentence tells.
+#pragma once
+
+namespace slotwise {
+
+// Returns the exit code. An interrupt of this process is passed on to the ranks as SIGUSR1.
+int launch_ranks(const char* name, int ranks, int argc, char** argv);
+
+}  // namespace slotwise

@@ -1,0 +1,123 @@
+#include "train/ranks.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "train/program.h"
+#include "train/rank_launcher.h"
+
+namespace slotwise {
+namespace {
+
+std::optional<int> number_of(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? std::nullopt : std::optional<int>(std::atoi(text));
+}
+
+std::string host_name() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+// The root tells at once. The same mistake is often found by all ranks: the others give it the time
+// to end the job before they speak for themselves.
+int end_all(const char* name, Communicator& group) {
+  std::string who = name;
+  if (!group.is_root()) {
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    who += fmt::format(", rank {} on {}", group.rank(), host_name());
+  }
+  const int code = report_failure(who.c_str());
+  std::fflush(nullptr);
+  group.abandon(code);
+  return code;
+}
+
+int run_as_rank(const char* name, const std::shared_ptr<Communicator>& group,
+                const RankBody& body) {
+  try {
+    const int code = body(group);
+    group->close();
+    return code;
+  } catch (...) {
+    return end_all(name, *group);
+  }
+}
+
+}  // namespace
+
+void RankArguments::add_to(CLI::App& app) {
+  app.add_option("--ranks", ranks,
+                 "processes that share each batch: starts them with mpirun, one thread each unless "
+                 "--threads says more")
+      ->check(CLI::Range(1, 4096).description(""));
+  app.add_option("--rank-timeout", timeout_seconds,
+                 "seconds after which a silent rank ends the job")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 1e6).description(""));
+  app.add_option("--sums", sums,
+                 "how ranks add gradients: ordered (by rank, the same bits every time) or library "
+                 "(as MPI likes)")
+      ->capture_default_str();
+}
+
+GroupOptions RankArguments::group_options() const {
+  if (sums != "ordered" && sums != "library") {
+    user_error("--sums must be ordered or library, got '{}'", sums);
+  }
+  return {.order = sums == "ordered" ? SumOrder::ranks : SumOrder::library,
+          .timeout_seconds = timeout_seconds};
+}
+
+std::optional<RankPlace> place_by_launcher() {
+  constexpr std::pair<const char*, const char*> kLaunchers[] = {
+      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},  // mpirun
+      {"PMIX_RANK", "SLURM_STEP_NUM_TASKS"},             // srun --mpi=pmix
+      {"PMI_RANK", "PMI_SIZE"},                          // srun --mpi=pmi2, MPICH's mpirun
+  };
+  for (const auto& [rank, ranks] : kLaunchers) {
+    const auto own = number_of(rank), all = number_of(ranks);
+    if (own && all) return RankPlace{*own, *all};
+  }
+  return std::nullopt;
+}
+
+int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
+              const RankBody& body) {
+  const GroupOptions options = arguments.group_options();
+  const std::optional<RankPlace> place = place_by_launcher();
+  if (place && arguments.ranks > 0 && arguments.ranks != place->ranks) {
+    user_error("--ranks {} under a launcher that started {}; leave --ranks out", arguments.ranks,
+               place->ranks);
+  }
+  if (place && place->ranks > 1) return run_as_rank(name, mpi_group(options), body);
+  if (arguments.ranks <= 1 || place) return body(single_process());
+  if (!mpi_built()) mpi_group(options);  // says what is missing
+  return launch_ranks(name, arguments.ranks, argc, argv);
+}
+
+std::string rank_table(Communicator& group, const std::string& device) {
+  const std::string line = host_name() + "\t" + device;
+  const std::vector<std::int32_t> letters(line.begin(), line.end());
+  const auto length = static_cast<std::int64_t>(letters.size());
+  std::string out = fmt::format("{:<6}{:<24}{}\n", "rank", "host", "device");
+  int rank = 0;
+  for (const Tensor& theirs : group.all_gather(Tensor::from(letters, {length}))) {
+    const auto text = theirs.span<std::int32_t>();
+    const std::string place(text.begin(), text.end());
+    const std::size_t tab = place.find('\t');
+    out += fmt::format("{:<6}{:<24}{}\n", rank++, place.substr(0, tab), place.substr(tab + 1));
+  }
+  return out;
+}
+
+}  // namespace slotwise
