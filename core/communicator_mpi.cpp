@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kChunk = std::int64_t{1} << 23;      // elements of a sum at a time
+constexpr std::int64_t kChunk = std::int64_t{1} << 20;      // elements of a sum at a time
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;  // of one MPI call
 constexpr int kRollCallTag = 32767, kSumTags = 16384;
 constexpr double kRollCallSeconds = 2.0;
@@ -90,6 +90,7 @@ class MpiGroup final : public Communicator {
   void wait(Done&& done, Patience patience) {
     const auto start = Clock::now();
     for (std::int64_t polls = 0; !done(); ++polls) {
+      for (Reduction* sum : under_way_) sum->done();
       if (polls < 64) continue;
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       if (patience == Patience::timeout && seconds > options_.timeout_seconds) give_up();
@@ -100,6 +101,11 @@ class MpiGroup final : public Communicator {
       }
     }
   }
+
+  // Sums under way are all moved on while one of them is waited for: another rank may wait for
+  // another one first.
+  void add_under_way(Reduction* sum) { under_way_.push_back(sum); }
+  void remove_under_way(Reduction* sum) { std::erase(under_way_, sum); }
 
   int next_tag() { return next_tag_ = (next_tag_ + 2) % (2 * kSumTags - 2); }
   void count_sum(std::int64_t bytes) { count(Verb::all_reduce, bytes); }
@@ -112,6 +118,7 @@ class MpiGroup final : public Communicator {
 
   GroupOptions options_;
   int rank_ = 0, size_ = 1;
+  std::vector<Reduction*> under_way_;
   int next_tag_ = 0;
 };
 
@@ -153,7 +160,9 @@ class OrderedSum final : public Reduction {
         before_(before.defined() ? static_cast<const T*>(address_of(before)) : nullptr),
         tag_(group.next_tag()) {
     begin_chunk();
+    group_.add_under_way(this);
   }
+  ~OrderedSum() override { group_.remove_under_way(this); }
 
   bool done() override {
     while (stage_ != Stage::done) {

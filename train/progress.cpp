@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "train/rank_launcher.h"
 
 namespace slotwise {
 
@@ -22,7 +23,7 @@ Progress::Progress(std::string what, std::int64_t first_step, std::int64_t total
       first_(first_step),
       total_(total_steps),
       quiet_(quiet),
-      terminal_(isatty(STDOUT_FILENO) == 1),
+      terminal_(writes_to_terminal()),
       start_(Clock::now()),
       last_print_(start_) {}
 

@@ -19,9 +19,12 @@
 
 #include "core/error.h"
 #include "train/interrupt.h"
+#include "train/ranks.h"
 
 namespace slotwise {
 namespace {
+
+constexpr const char* kTerminal = "SLOTWISE_TERMINAL";  // set: standard output is one
 
 std::vector<std::string> command(int ranks, int argc, char** argv) {
   std::vector<std::string> words = {"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to",
@@ -57,6 +60,7 @@ Started start(std::vector<std::string> words) {
     dup2(nothing, STDIN_FILENO);
     unsetenv("SLOTWISE_PARENT");  // the ranks' parent is mpirun
     setenv("OMP_NUM_THREADS", "1", 1);
+    if (isatty(STDOUT_FILENO) == 1) setenv(kTerminal, "1", 1);
     setenv("OMP_WAIT_POLICY", "passive", 0);
     execvp(arguments[0], arguments.data());
     std::fprintf(stderr, "cannot start mpirun: %s; install openmpi-bin\n", std::strerror(errno));
@@ -132,6 +136,11 @@ void pass_on(const Started& started, ErrorText& text) {
 }
 
 }  // namespace
+
+bool writes_to_terminal() {
+  if (place_by_launcher()) return std::getenv(kTerminal) != nullptr;
+  return isatty(STDOUT_FILENO) == 1;
+}
 
 int launch_ranks(const char* name, int ranks, int argc, char** argv) {
   const Started started = start(command(ranks, argc, argv));

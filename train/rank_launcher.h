@@ -7,4 +7,7 @@ namespace slotwise {
 // Returns the exit code. An interrupt of this process is passed on to the ranks as SIGUSR1.
 int launch_ranks(const char* name, int ranks, int argc, char** argv);
 
+// Whether a person watches standard output. A rank writes to mpirun, whatever that passes it on to.
+bool writes_to_terminal();
+
 }  // namespace slotwise

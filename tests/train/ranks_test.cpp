@@ -1,0 +1,246 @@
+// Several ranks over MPI: the bits of one process with the same shards, on any number of ranks;
+// losses with the library's own sums; a rank that dies or hangs ends the job. 2 and 4 ranks share
+// whatever cores there are.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/communicator.h"
+#include "core/files.h"
+#include "core/safetensors.h"
+#include "tests/data/temporary_folder.h"
+#include "tests/train/tiny_world.h"
+#include "train/checkpoint.h"
+
+namespace slotwise::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string file_of(const fs::path& run, const char* name) {
+  return read_file(run / "checkpoint" / name);
+}
+
+// metrics.jsonl without what depends on the clock.
+std::vector<json> metrics(const fs::path& run) {
+  std::vector<json> rows;
+  const std::string text = read_file(run / "metrics.jsonl");
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) {
+    rows.push_back(json::parse(text.substr(begin, end - begin)));
+    rows.back().erase("tokens_per_second");
+  }
+  return rows;
+}
+
+void expect_same_runs(const fs::path& a, const fs::path& b) {
+  EXPECT_TRUE(file_of(a, "model.safetensors") == file_of(b, "model.safetensors"))
+      << "the weights differ";
+  EXPECT_EQ(metrics(a), metrics(b));
+}
+
+class Ranks : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!mpi_built()) GTEST_SKIP() << "this build has no MPI";
+  }
+};
+
+class RanksOfPrograms : public Ranks, public ::testing::WithParamInterface<Words> {};
+
+// The first word is "pretrain" or a finetuning method.
+TEST_P(RanksOfPrograms, GiveTheBitsOfOneProcess) {
+  const TemporaryFolder folder;
+  const Words& setting = GetParam();
+  const bool pretrains = setting[0] == "pretrain";
+  const auto run = [&](const char* name, const Words& how) {
+    const fs::path out = folder / name;
+    const Words words =
+        pretrains ? tiny_world().pretrain(out) : tiny_world().finetune(out, setting[0]);
+    run_well(pretrains ? "pretrain" : "finetune",
+             words + Words(setting.begin() + 1, setting.end()) + how + Words{"--quiet"});
+    return out;
+  };
+  const fs::path alone = run("alone", {"--shards", "4"});
+  expect_same_runs(alone, run("two", {"--shards", "4", "--ranks", "2"}));
+  expect_same_runs(alone, run("four", {"--ranks", "4"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, RanksOfPrograms,
+    ::testing::Values(
+        Words{"pretrain"},
+        Words{"pretrain", "--set", "memory.layers=[0,2]", "--set", "memory.query_norm=batch",
+              "--set", "memory.mode=add", "--set", "pretrain.activation_checkpointing=true",
+              "--set", "pretrain.micro_batch=3"},
+        Words{"pretrain", "--set", "memory.layers=[]", "--set", "pretrain.optimizer=sgd"},
+        Words{"full"}, Words{"lora"}, Words{"smf"},
+        Words{"smf", "--set", "finetune.rule=kl", "--set", "finetune.per_sequence=true", "--set",
+              "finetune.written_weight=2", "--set", "finetune.micro_batch=1"},
+        Words{"random", "--optimizer", "sgd"}, Words{"all_rows"}));
+
+class RankChecks : public Ranks, public ::testing::WithParamInterface<Words> {};
+
+TEST_P(RankChecks, PassInsideTheRanks) {
+  const Finished done = run_well("rank-checks", GetParam() + Words{"--rank-timeout", "60"});
+  EXPECT_TRUE(contains(done.out, "all checks passed")) << done.out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Groups, RankChecks,
+                         ::testing::Values(Words{"--ranks", "2"}, Words{"--ranks", "3"},
+                                           Words{"--ranks", "4"},
+                                           Words{"--ranks", "4", "--sums", "library"}));
+
+TEST_F(Ranks, LibrarySumsGiveTheSameLosses) {
+  const TemporaryFolder folder;
+  const fs::path alone = folder / "alone", ranks = folder / "ranks";
+  run_well("pretrain", tiny_world().pretrain(alone) + Words{"--shards", "4"});
+  run_well("pretrain", tiny_world().pretrain(ranks) + Words{"--ranks", "4", "--sums", "library"});
+  const std::vector<json> expected = metrics(alone), got = metrics(ranks);
+  ASSERT_EQ(got.size(), 20u);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_NEAR(got[i].at("loss"), expected[i].at("loss"), 1e-5) << "step " << i + 1;
+  }
+}
+
+// Started on four, stopped, gone on with two, stopped, ended by one.
+TEST_F(Ranks, ARunGoesOnWithOtherNumbersOfRanks) {
+  for (const std::string program : {"pretrain", "finetune"}) {
+    const TemporaryFolder folder;
+    const fs::path straight = folder / "straight", parts = folder / "parts";
+    const auto words = [&](const fs::path& out) {
+      return program == "pretrain" ? tiny_world().pretrain(out) : tiny_world().finetune(out, "smf");
+    };
+    run_well(program, words(straight) + Words{"--shards", "4"});
+    run_well(program, words(parts) + Words{"--ranks", "4", "--stop-after", "6"});
+    EXPECT_EQ(json::parse(file_of(parts, "trainer.json")).at("step"), 6);
+    run_well(program, words(parts) + Words{"--ranks", "2", "--stop-after", "6"});
+    run_well(program, words(parts));
+    expect_same_runs(straight, parts);
+    const Finished refused =
+        run_program(program, words(parts) + Words{"--ranks", "3", "--fresh", "--shards", "4"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_TRUE(contains(refused.error, "3 ranks cannot share the 4 shards")) << refused.error;
+  }
+}
+
+TEST_F(Ranks, AMistakeIsToldOnceAndLeavesNoTrace) {
+  const TemporaryFolder folder;
+  const Finished done =
+      run_program("pretrain", tiny_world().pretrain(folder / "run") +
+                                  Words{"--ranks", "2", "--set", "pretrain.learning_rate=-1"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_EQ(done.error, "slotwise-pretrain: [pretrain] learning_rate must be above 0, got -1\n");
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
+// A long run on two ranks, and its processes.
+class LongRun {
+ public:
+  explicit LongRun(const fs::path& out)
+      : out_(out),
+        program_("pretrain",
+                 tiny_world().pretrain(out) + Words{"--ranks", "2", "--rank-timeout", "2",
+                                                    "--quiet", "--set", "pretrain.steps=1000000",
+                                                    "--set", "pretrain.checkpoint_every=5"}) {
+    while (!program_.ended() && !fs::exists(out / "checkpoint/trainer.json")) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+  // Sends a signal to rank 1, and returns how the job ended.
+  Finished after(int signal) {
+    begin_ = std::chrono::steady_clock::now();
+    EXPECT_EQ(::kill(process_of_rank_1(), signal), 0);
+    return program_.wait();
+  }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  // By the environment that mpirun gave it; the folder tells this job from others.
+  int process_of_rank_1() const {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      const std::string name = entry.path().filename();
+      if (name.find_first_not_of("0123456789") != name.npos) continue;
+      std::ifstream words(entry.path() / "cmdline"), variables(entry.path() / "environ");
+      const std::string line((std::istreambuf_iterator<char>(words)), {});
+      const std::string environment((std::istreambuf_iterator<char>(variables)), {});
+      if (contains(line, out_.string()) && contains(environment, "OMPI_COMM_WORLD_RANK=1")) {
+        return std::stoi(name);
+      }
+    }
+    return 0;
+  }
+
+  fs::path out_;
+  RunningProgram program_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+void expect_whole_and_resumable(const fs::path& run) {
+  EXPECT_NO_THROW(verify_checksums(run / "checkpoint"));
+  const std::int64_t step = json::parse(file_of(run, "trainer.json")).at("step");
+  EXPECT_EQ(step % 5, 0);
+  const Finished again = run_well(
+      "pretrain", tiny_world().pretrain(run) + Words{"--ranks", "2", "--stop-after", "1", "--set",
+                                                     "pretrain.steps=1000000", "--set",
+                                                     "pretrain.checkpoint_every=5"});
+  EXPECT_TRUE(contains(again.out, fmt::format("stopped at step {}", step + 1))) << again.out;
+}
+
+TEST_F(Ranks, AKilledRankEndsTheJob) {
+  const TemporaryFolder folder;
+  LongRun run(folder / "run");
+  const Finished end = run.after(SIGKILL);
+  EXPECT_LT(run.seconds(), 10.0);
+  EXPECT_EQ(end.code, 1);
+  EXPECT_EQ(end.error,
+            "slotwise-pretrain: rank 1 was ended by signal 9 (Killed), so the others were stopped; "
+            "the same command resumes from the last checkpoint\n");
+  expect_whole_and_resumable(folder / "run");
+}
+
+TEST_F(Ranks, AHangingRankEndsTheJob) {
+  const TemporaryFolder folder;
+  LongRun run(folder / "run");
+  const Finished end = run.after(SIGSTOP);
+  EXPECT_LT(run.seconds(), 15.0);
+  EXPECT_EQ(end.code, 1);
+  EXPECT_EQ(end.error,
+            "slotwise-pretrain: rank 1 gave no sign for 2 seconds (--rank-timeout): it hangs, has "
+            "died or cannot be reached\n");
+  expect_whole_and_resumable(folder / "run");
+}
+
+TEST_F(Ranks, ASignalStopsAllAtOneStep) {
+  const TemporaryFolder folder;
+  const fs::path out = folder / "run";
+  const Words words =
+      tiny_world().pretrain(out) + Words{"--ranks", "2", "--set", "pretrain.steps=1000000"};
+  RunningProgram running("pretrain", words);
+  while (!running.ended() && !fs::exists(out / "metrics.jsonl")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  running.interrupt();
+  const Finished end = running.wait();
+  EXPECT_EQ(end.code, 130) << end.error;
+  EXPECT_TRUE(contains(end.out, "the same command resumes")) << end.out;
+  EXPECT_EQ(json::parse(file_of(out, "trainer.json")).at("step"), metrics(out).back().at("step"));
+}
+
+TEST(RanksWithoutMpi, AreRefusedInOneSentence) {
+  if (mpi_built()) GTEST_SKIP() << "this build has MPI";
+  const TemporaryFolder folder;
+  const Finished done =
+      run_program("pretrain", tiny_world().pretrain(folder / "run") + Words{"--ranks", "2"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_TRUE(contains(done.error, "several ranks need MPI")) << done.error;
+}
+
+}  // namespace
+}  // namespace slotwise::testing
