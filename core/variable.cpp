@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "core/gradient_math.h"
@@ -27,6 +28,7 @@ class Operation {
   const char* name = "";
   std::string where;  // while numerics are checked
   std::uint64_t sequence = 0;
+  bool hides_leaves = false;  // a checkpoint: what it reads shows in its second run only
   std::vector<Variable> inputs;
   std::vector<Tensor> output_grads;
   BackwardFunction run;
@@ -234,6 +236,7 @@ std::vector<Variable> record(const char* name, std::vector<Variable> inputs,
     operation->name = name;
     if (check) operation->where = trace_path();
     operation->sequence = g_sequence++;
+    operation->hides_leaves = always;
     operation->inputs = std::move(inputs);
     operation->output_grads.resize(outputs.size());
     operation->run = std::move(backward);
@@ -254,14 +257,60 @@ Variable record(const char* name, std::vector<Variable> inputs, Tensor output,
                 std::move(backward), always)[0];
 }
 
+namespace {
+
+// Tells when the gradient of a leaf is complete.
+class LeafWatch {
+ public:
+  LeafWatch(const std::vector<std::shared_ptr<Operation>>& operations, const LeafFunction& on_leaf)
+      : on_leaf_(on_leaf) {
+    if (!on_leaf_) return;
+    for (const auto& operation : operations) {
+      if (operation->hides_leaves) ++hiding_;
+      for (const Variable& input : operation->inputs) {
+        if (is_leaf(input)) ++uses_[input.identity()];
+      }
+    }
+  }
+
+  // Before `operation` lets go of its inputs.
+  void passed(const Operation& operation) {
+    if (!on_leaf_) return;
+    for (const Variable& input : operation.inputs) {
+      if (is_leaf(input) && --uses_[input.identity()] == 0) complete_.push_back(input);
+    }
+    if (operation.hides_leaves) --hiding_;
+    // A checkpoint to come may read any of them.
+    if (hiding_ > 0) return;
+    for (const Variable& leaf : complete_) {
+      if (leaf.has_grad()) on_leaf_(leaf);
+    }
+    complete_.clear();
+  }
+
+ private:
+  static bool is_leaf(const Variable& input) {
+    return input.requires_grad() && !Operation::state_of(input)->producer;
+  }
+
+  const LeafFunction& on_leaf_;
+  std::unordered_map<const void*, int> uses_;
+  std::vector<Variable> complete_;
+  int hiding_ = 0;
+};
+
+}  // namespace
+
 class Engine {
  public:
-  static void run(const Variable& output, Tensor seed) {
+  static void run(const Variable& output, Tensor seed, const LeafFunction& on_leaf) {
     VariableState* state = output.state_.get();
     SLOTWISE_CHECK(state != nullptr && state->producer,
                    "[backward] the output does not depend on anything that needs a gradient");
     state->producer->output_grads[static_cast<std::size_t>(state->output_index)] = std::move(seed);
-    for (auto& operation : reachable(state->producer)) {
+    auto operations = reachable(state->producer);
+    LeafWatch leaves(operations, on_leaf);
+    for (auto& operation : operations) {
       const auto has = [](const Tensor& grad) { return grad.defined(); };
       if (std::any_of(operation->output_grads.begin(), operation->output_grads.end(), has)) {
         SLOTWISE_CHECK(operation->run, "[{}] an earlier backward has freed what this one needs",
@@ -270,6 +319,7 @@ class Engine {
         operation->run(context);
         if (numerics_check()) check_gradients(*operation);
       }
+      leaves.passed(*operation);
       operation->release();
       operation.reset();
     }
@@ -306,12 +356,12 @@ class Engine {
   }
 };
 
-void backward(const Variable& output, Tensor seed) {
+void backward(const Variable& output, Tensor seed, const LeafFunction& on_leaf) {
   if (!seed.defined()) {
     const std::vector<float> ones(static_cast<std::size_t>(output.value().elements()), 1.0f);
     seed = Tensor::from(ones, output.shape(), output.value().device(), "seed");
   }
-  Engine::run(output, std::move(seed));
+  Engine::run(output, std::move(seed), on_leaf);
 }
 
 NoGrad::NoGrad() : previous_(std::exchange(g_recording, false)) {}

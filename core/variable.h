@@ -47,6 +47,9 @@ class Variable {
   void clear_grad() const;    // forgets the gradient but keeps its buffer for the next step
   void release_grad() const;  // gives the buffer back, too
 
+  // The same for all handles of one variable.
+  const void* identity() const { return state_.get(); }
+
   Variable detach() const { return Variable(value()); }
 
  private:
@@ -94,7 +97,11 @@ bool needs_gradient(const std::vector<Variable>& inputs);
 
 // d(output)/d(leaves), seeded with `seed` (ones of the output's shape when undefined). A graph can
 // be run once: an op that an earlier backward has been through throws.
-void backward(const Variable& output, Tensor seed = {});
+// `on_leaf` is called with each leaf that ops of this graph read, once nothing that is still to run
+// will add to its gradient: it may travel while backward goes on. It is not called for leaves that
+// only a checkpoint() reads.
+using LeafFunction = std::function<void(const Variable&)>;
+void backward(const Variable& output, Tensor seed = {}, const LeafFunction& on_leaf = {});
 
 // No recording while one of these lives.
 class NoGrad {

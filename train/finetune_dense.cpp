@@ -22,8 +22,7 @@ class DenseMethod : public FinetuneMethod {
     const Tensor losses = queue_gradients(model_, batch,
                                           {.micro_batch = settings_.micro_batch,
                                            .sharding = settings_.sharding,
-                                           .begin_round = [this] { exchange_.begin_round(); },
-                                           .end_round = [this] { exchange_.end_round(); }});
+                                           .hooks = exchange_.hooks()});
     const StepFigures figures(losses, optimizer_->queue_step(learning_rate));
     return {.loss = figures.loss, .gradient_norm = figures.gradient_norm, .trainable = trainable_};
   }

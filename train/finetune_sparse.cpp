@@ -43,7 +43,7 @@ class SparseMethod final : public FinetuneMethod {
     const Tensor losses = queue_gradients(model_, batch,
                                           {.micro_batch = settings_.micro_batch,
                                            .sharding = settings_.sharding,
-                                           .begin_round = [this] { sparse_.begin_round(); }});
+                                           .hooks = {.begin = [this] { sparse_.begin_round(); }}});
     const std::vector<RowGradient> updates = sparse_.finish(step);
     const Tensor squares = update(updates, learning_rate);
     const StepFigures figures(losses, squares);

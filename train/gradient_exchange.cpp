@@ -1,6 +1,7 @@
 #include "train/gradient_exchange.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/gradient_math.h"
 #include "core/trace.h"
@@ -58,6 +59,7 @@ GradientExchange::GradientExchange(const std::vector<Parameter>& parameters,
     if (buckets_.empty() || buckets_.back().elements + elements > kBucketElements) {
       buckets_.emplace_back();
     }
+    bucket_of_[variables_[i].identity()] = buckets_.size() - 1;
     buckets_.back().members.push_back(i);
     buckets_.back().elements += elements;
   }
@@ -72,16 +74,40 @@ void GradientExchange::begin_round() {
   }
 }
 
+RoundHooks GradientExchange::hooks() {
+  return {.begin = [this] { begin_round(); },
+          .end = [this] { end_round(); },
+          .gradient_ready = [this](const Variable& variable) { gradient_ready(variable); }};
+}
+
+// All ranks run the same graph, so their buckets start in the same order.
+void GradientExchange::gradient_ready(const Variable& variable) {
+  const auto found = bucket_of_.find(variable.identity());
+  if (found != bucket_of_.end()) {
+    Bucket& bucket = buckets_[found->second];
+    if (++bucket.ready == bucket.members.size()) start(bucket);
+  }
+  for (Bucket& bucket : buckets_) {
+    if (bucket.reduction) bucket.reduction->done();
+  }
+}
+
 void GradientExchange::end_round() {
   const TraceRange range("gradient_exchange");
-  for (Bucket& bucket : buckets_) start(bucket);
-  for (Bucket& bucket : buckets_) finish(bucket);
+  const auto begin = std::chrono::steady_clock::now();
+  for (Bucket& bucket : buckets_) {
+    if (!bucket.started) start(bucket);
+  }
   for (const std::size_t table : tables_) exchange_rows(table);
+  for (Bucket& bucket : buckets_) finish(bucket);
   total_.clear();
+  exposed_seconds_ +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 // Whether a parameter has a gradient is a matter of the model, so all ranks find the same members.
 void GradientExchange::start(Bucket& bucket) {
+  bucket.started = true;
   bucket.sent.clear();
   std::int64_t elements = 0;
   for (const std::size_t member : bucket.members) {
@@ -103,6 +129,8 @@ void GradientExchange::start(Bucket& bucket) {
 }
 
 void GradientExchange::finish(Bucket& bucket) {
+  bucket.started = false;
+  bucket.ready = 0;
   if (!bucket.reduction) return;
   bucket.reduction->wait();
   if (bucket.sent.size() > 1) {

@@ -1,14 +1,15 @@
 // Sums the gradients of the trained parameters over ranks and rounds (train/sharding.h). Small ones
-// travel together in buckets, large ones by themselves; of a table that a batch reaches by rows
-// only the rows that some rank touched travel, and the sum is that of the dense exchange, bit for
-// bit.
+// travel together in buckets, large ones by themselves, each as soon as backward is done with it;
+// of a table that a batch reaches by rows only the rows that some rank touched travel, after
+// backward, and the sum is that of the dense exchange, bit for bit.
 #pragma once
 
+#include <unordered_map>
 #include <vector>
 
 #include "core/variable.h"
 #include "layers/parameter.h"
-#include "train/sharding.h"
+#include "train/model_batch.h"
 
 namespace slotwise {
 
@@ -17,18 +18,24 @@ class GradientExchange {
   // Of those parameters that require a gradient.
   GradientExchange(const std::vector<Parameter>& parameters, std::shared_ptr<Communicator> group);
 
-  // Puts the sum of earlier rounds aside. A step begins with cleared gradients.
-  void begin_round();
-  // Afterwards every parameter's gradient is the sum over all ranks and the rounds so far.
-  void end_round();
+  // Of one step, which begins with cleared gradients. After the last round every parameter's
+  // gradient is the sum of all shards. Valid while this lives.
+  RoundHooks hooks();
+  // Spent on sums that backward did not hide, since the beginning.
+  double exposed_seconds() const { return exposed_seconds_; }
 
  private:
   struct Bucket {
     std::vector<std::size_t> members, sent;  // of variables_; those that have a gradient
     std::int64_t elements = 0;
+    std::size_t ready = 0;  // members whose gradient is complete
+    bool started = false;
     Tensor sum, before;
     std::unique_ptr<Reduction> reduction;
   };
+  void begin_round();
+  void gradient_ready(const Variable& variable);
+  void end_round();
   void start(Bucket& bucket);
   void finish(Bucket& bucket);
   void exchange_rows(std::size_t variable);
@@ -38,6 +45,8 @@ class GradientExchange {
   std::vector<Variable> variables_;
   std::vector<std::size_t> tables_;  // of variables_: row-sparse ones
   std::vector<Bucket> buckets_;
+  std::unordered_map<const void*, std::size_t> bucket_of_;  // by the variable's identity
+  double exposed_seconds_ = 0;
   std::vector<TouchedRows> total_;  // of earlier rounds, per variable; empty in the first
 };
 

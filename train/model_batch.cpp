@@ -109,7 +109,8 @@ void run_pieces(MemoryModel& model, const std::vector<TokenBatch>& pieces, doubl
     const auto at = static_cast<std::int64_t>(i);
     losses.slice(at, at + 1).copy_from(loss.value());
     const TraceRange range("backward");
-    backward(loss);
+    const bool sends = options.sharding.shards > 1 && i + 1 == pieces.size();
+    backward(loss, {}, sends ? options.hooks.gradient_ready : LeafFunction());
   }
 }
 
@@ -130,11 +131,11 @@ Tensor queue_gradients(MemoryModel& model, const TokenBatch& batch,
   if (sharding.shards > 1 && options.batch_statistics) statistics.emplace(model, sharding);
   for (std::int64_t round = 0; round < sharding.rounds(); ++round) {
     const auto shard = static_cast<std::size_t>(sharding.shard_of_round(round));
-    if (sharding.shards > 1 && options.begin_round) options.begin_round();
+    if (sharding.shards > 1 && options.hooks.begin) options.hooks.begin();
     if (statistics) statistics->begin_round();
     run_pieces(model, shards[shard], divisor, losses.slice(first[shard], first[shard + 1]),
                options);
-    if (sharding.shards > 1 && options.end_round) options.end_round();
+    if (sharding.shards > 1 && options.hooks.end) options.hooks.end();
     if (statistics) statistics->end_round();
   }
   if (statistics) statistics->finish();

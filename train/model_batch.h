@@ -34,14 +34,19 @@ std::vector<TokenBatch> split_batch(const TokenBatch& batch, std::int64_t rows);
 // Sum of the losses over `divisor`.
 Variable batch_loss(MemoryModel& model, const ModelBatch& batch, double divisor);
 
+// Called around this rank's part of a round (train/sharding.h), where there are several shards.
+struct RoundHooks {
+  std::function<void()> begin, end;
+  LeafFunction gradient_ready;  // core/variable.h; in the round's last backward
+};
+
 // One optimizer batch: forward and backward of every micro-batch, the divisor being all its valid
 // tokens. Returns the mean loss. micro_batch: rows at a time, 0: all.
 struct AccumulateOptions {
   std::int64_t micro_batch = 0;
   bool batch_statistics = false;  // query BatchNorm uses and moves its statistics (pretraining)
   Sharding sharding = {};
-  // Around this rank's part of a round (see train/sharding.h), where there are several shards.
-  std::function<void()> begin_round = {}, end_round = {};
+  RoundHooks hooks = {};
 };
 double accumulate_gradients(MemoryModel& model, const TokenBatch& batch,
                             const AccumulateOptions& options);

@@ -183,8 +183,7 @@ class Pretraining {
                                           {.micro_batch = settings_.micro_batch,
                                            .batch_statistics = true,
                                            .sharding = folder_.sharding(),
-                                           .begin_round = [this] { exchange_->begin_round(); },
-                                           .end_round = [this] { exchange_->end_round(); }});
+                                           .hooks = exchange_->hooks()});
     const auto [loss, norm] = StepFigures(losses, optimizer_->queue_step(rate));
     ++step_;
     profiled_.after(step_);

@@ -334,5 +334,30 @@ TEST(Checkpoint, KeepsNoActivationsAndSurvivesAThrowingBody) {
   EXPECT_FALSE(recomputing());
 }
 
+// A leaf's gradient may be sent away while backward runs: it is told when it is complete.
+TEST(LeafFunction, IsCalledOnceALeafIsComplete) {
+  const Variable low(floats({2}), true), high(floats({3}), true), x(floats({5}));
+  const Variable early = scaled(x, low);
+  const Variable y = scaled(scaled(scaled(early, low), high), high);
+  std::vector<std::pair<const void*, Floats>> told;
+  backward(y, {}, [&](const Variable& leaf) {
+    told.emplace_back(leaf.identity(), leaf.grad().to_vector<float>());
+  });
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0], (std::pair{high.identity(), Floats{120}}));  // both of its uses: 2 * 3 * 4 * 5
+  EXPECT_EQ(told[1], (std::pair{low.identity(), Floats{180}}));   // 2 * 2 * 9 * 5
+}
+
+TEST(LeafFunction, WaitsForCheckpointsThatMayReadTheLeaf) {
+  const Variable weight(floats({3}), true), x(floats({2}));
+  const CheckpointBody body = [&](const std::vector<Variable>& in) {
+    return scaled(in[0], weight);
+  };
+  const Variable y = scaled(checkpoint(body, {x}, true), weight);
+  std::vector<Floats> told;
+  backward(y, {}, [&](const Variable& leaf) { told.push_back(leaf.grad().to_vector<float>()); });
+  EXPECT_EQ(told, (std::vector<Floats>{{12}}));  // 2 * 3 * 2, of both uses
+}
+
 }  // namespace
 }  // namespace slotwise::testing

@@ -39,14 +39,14 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const std::string& what)
 std::int64_t exchange(MemoryModel& model, const Sharding& sharding, bool dense) {
   GradientExchange gradients(model.parameters().all(), sharding.group);
   const std::int64_t sent = sharding.group->sent(Verb::all_reduce).bytes;
-  queue_gradients(model, batch_of(3),
-                  {.sharding = sharding,
-                   .begin_round = [&] { gradients.begin_round(); },
-                   .end_round =
-                       [&] {
-                         if (dense) model.tables()[0].values.grad();
-                         gradients.end_round();
-                       }});
+  RoundHooks hooks = gradients.hooks();
+  if (dense) {
+    hooks.end = [&, end = hooks.end] {
+      model.tables()[0].values.grad();
+      end();
+    };
+  }
+  queue_gradients(model, batch_of(3), {.sharding = sharding, .hooks = hooks});
   return sharding.group->sent(Verb::all_reduce).bytes - sent;
 }
 
