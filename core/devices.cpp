@@ -15,12 +15,7 @@ std::string fault_of(int index) {
   const int count = cuda::device_count();
   if (count == 0) return fmt::format("found none ({})", cuda::absence());
   if (index >= count) return fmt::format("found {}, numbered from 0", count);
-  const cuda::DeviceFacts facts = cuda::device_facts(index);
-  if (facts.runs_this_build) return "";
-  return fmt::format(
-      "found {} of compute capability {}.{}, for which this program holds no code (configure with "
-      "-DSLOTWISE_CUDA_ARCHITECTURES=all)",
-      facts.name, facts.capability / 10, facts.capability % 10);
+  return cuda::device_facts(index).fault;
 }
 
 int index_of(const std::string& text) {

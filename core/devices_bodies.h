@@ -9,7 +9,7 @@ struct DeviceFacts {
   std::string name;
   int capability = 0;  // 90: 9.0
   std::size_t memory_bytes = 0;
-  bool runs_this_build = false;  // the binary holds code for it
+  std::string fault;  // why it cannot be used, as the end of a sentence; "" when it can
 };
 
 DeviceFacts device_facts(int index);

@@ -4,11 +4,28 @@
 
 #include "core/cuda_stream.h"
 #include "core/devices_bodies.h"
+#include "core/error.h"
 
 namespace slotwise::cuda {
 namespace {
 
 __global__ void probe() {}
+
+std::string fault_text(const DeviceFacts& facts, cudaError_t status) {
+  switch (status) {
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorInvalidKernelImage:
+    case cudaErrorUnsupportedPtxVersion:
+      return fmt::format(
+          "found {} of compute capability {}.{}, for which this program holds no code (configure "
+          "with -DSLOTWISE_CUDA_ARCHITECTURES=all)",
+          facts.name, facts.capability / 10, facts.capability % 10);
+    default:  // in exclusive use by another process, out of memory, ...
+      return fmt::format("found {}, which cannot be used ({})", facts.name,
+                         cudaGetErrorString(status));
+  }
+}
 
 }  // namespace
 
@@ -22,14 +39,16 @@ int device_count() {
 DeviceFacts device_facts(int index) {
   cudaDeviceProp properties{};
   check_cuda(cudaGetDeviceProperties(&properties, index), "device", "cudaGetDeviceProperties");
-  check_cuda(cudaSetDevice(index), "device", "cudaSetDevice");
+  DeviceFacts facts{.name = properties.name,
+                    .capability = properties.major * 10 + properties.minor,
+                    .memory_bytes = properties.totalGlobalMem,
+                    .fault = ""};
   cudaFuncAttributes attributes{};
-  const bool runs = cudaFuncGetAttributes(&attributes, probe) == cudaSuccess;
-  cudaGetLastError();
-  return {.name = properties.name,
-          .capability = properties.major * 10 + properties.minor,
-          .memory_bytes = properties.totalGlobalMem,
-          .runs_this_build = runs};
+  cudaError_t status = cudaSetDevice(index);
+  if (status == cudaSuccess) status = cudaFuncGetAttributes(&attributes, probe);
+  cudaGetLastError();  // answered here; a later check must not find it again
+  if (status != cudaSuccess) facts.fault = fault_text(facts, status);
+  return facts;
 }
 
 std::string absence() {

@@ -10,6 +10,11 @@
 namespace slotwise {
 namespace {
 
+// To the last slot, which the host waits for.
+AccessCounter::List exact_list(const AccessCounter& counter) {
+  return {counter.touched(), {}};
+}
+
 // The best `count` of a list; -1 behind them where a list on a device turns out shorter.
 Tensor top(const AccessCounter::List& touched, const Tensor& scores, std::int64_t count) {
   const std::int64_t room = touched.slots.size(0);
@@ -44,8 +49,7 @@ class BackgroundSelector final : public SlotSelector {
     const auto t = static_cast<std::size_t>(table);
     // What the host ranks or writes down it must know to the last slot.
     const bool exact = tables_[t].host_ranks() || options_.written_weight > 0;
-    const AccessCounter::List touched =
-        exact ? AccessCounter::List{counter.touched(), {}} : counter.list();
+    const AccessCounter::List touched = exact ? exact_list(counter) : counter.list();
     const Tensor scores = tables_[t].scores(counter, touched);
     const Tensor selected = options_.per_sequence
                                 ? sequences_[t].take(tables_[t], touched.slots, scores, count)
@@ -98,10 +102,9 @@ class RandomSelector final : public SlotSelector {
   // A slot's score depends on seed, step and slot alone, so neither order nor device matters.
   Tensor select(int table, const AccessCounter& counter, std::int64_t count,
                 std::int64_t step) override {
-    const AccessCounter::List touched = counter.list();
+    const AccessCounter::List touched = exact_list(counter);
     const Random random(seed_, fmt::format("random slots/{}/{}", table, step));
     std::vector<float> scores;
-    // On a device the list may hold anything behind its slots: numbers that top() does not read.
     for (const std::int32_t slot : touched.slots.to_vector<std::int32_t>()) {
       scores.push_back(random.uniform_at(static_cast<std::uint64_t>(slot)));
     }
@@ -115,8 +118,9 @@ class RandomSelector final : public SlotSelector {
 
 class AllSelector final : public SlotSelector {
  public:
+  // The room of a list may be the whole table, and what is selected gets a gradient and a state.
   Tensor select(int, const AccessCounter& counter, std::int64_t, std::int64_t) override {
-    const AccessCounter::List touched = counter.list();
+    const AccessCounter::List touched = exact_list(counter);
     return top(touched, count_scores(counter, touched), touched.slots.size(0));
   }
 };

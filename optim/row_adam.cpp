@@ -75,14 +75,16 @@ class RowAdamOptimizer final : public RowOptimizer {
 
   // Room for `more` rows beside those in use.
   void reserve(std::int64_t more, const Tensor& values) {
-    if (most_used_ + more > steps_.size(0)) most_used_ = used();
-    most_used_ = std::min(most_used_ + more, values.size(0));
+    const auto most = [&] { return std::min(most_used_ + more, values.size(0)); };
+    if (most() > steps_.size(0)) most_used_ = used();
+    most_used_ = most();
     if (most_used_ > steps_.size(0)) grow(most_used_, values);
   }
 
   void grow(std::int64_t count, const Tensor& values) {
     const std::int64_t held = steps_.defined() ? steps_.size(0) : 0;
-    const std::int64_t capacity = std::max<std::int64_t>({count, 2 * held, 256});
+    const std::int64_t doubled = std::max<std::int64_t>(2 * held, 256);
+    const std::int64_t capacity = std::max(count, std::min(doubled, values.size(0)));
     const auto larger = [&](Tensor& state, const Shape& shape, DType dtype) {
       const Tensor bigger = Tensor::zeros(shape, dtype, values.device(), kName);
       if (held > 0) bigger.slice(0, held).copy_from(state);

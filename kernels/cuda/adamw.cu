@@ -47,9 +47,10 @@ struct AdamWBody {
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) {
       const float scaled = kHasGradient ? g[j] * scale : 0.0f;
-      m[j] = beta1 * m[j] + rest1 * scaled;
-      v[j] = beta2 * v[j] + rest2 * (scaled * scaled);
-      p[j] = p[j] * keep - rate * m[j] / (sqrtf(v[j]) * root + epsilon);
+      // Written out: the dense and the row kernels must round alike.
+      m[j] = fmaf(beta1, m[j], rest1 * scaled);
+      v[j] = fmaf(beta2, v[j], rest2 * (scaled * scaled));
+      p[j] = fmaf(p[j], keep, -(rate * m[j] / fmaf(sqrtf(v[j]), root, epsilon)));
     }
     store<kWidth>(first, i, m);
     store<kWidth>(second, i, v);

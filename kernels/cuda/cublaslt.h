@@ -10,7 +10,8 @@
       apply(cublasLtMatmul) apply(cublasLtMatmulAlgoGetHeuristic) apply(cublasLtMatmulDescCreate) \
           apply(cublasLtMatmulDescSetAttribute) apply(cublasLtMatmulPreferenceCreate)             \
               apply(cublasLtMatmulPreferenceDestroy) apply(cublasLtMatmulPreferenceSetAttribute)  \
-                  apply(cublasLtMatrixLayoutCreate)
+                  apply(cublasLtMatrixLayoutCreate) apply(cublasLtMatrixLayoutDestroy)            \
+                      apply(cublasLtMatmulDescDestroy)
 
 namespace slotwise::kernels::cuda {
 

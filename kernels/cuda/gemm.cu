@@ -6,6 +6,7 @@
 #include "kernels/gemm.h"
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <tuple>
 
@@ -30,17 +31,26 @@ struct Shape3 {
   int device;
   std::int64_t m, n, k;  // of the column-major product
   bool transpose_first, transpose_second;
-  bool adds;    // beta != 0
   bool narrow;  // operands in bf16
   std::uint32_t align_first, align_second, align_c;
   auto key() const {
-    return std::tie(device, m, n, k, transpose_first, transpose_second, adds, narrow, align_first,
+    return std::tie(device, m, n, k, transpose_first, transpose_second, narrow, align_first,
                     align_second, align_c);
   }
   bool operator<(const Shape3& other) const { return key() < other.key(); }
 };
 
 struct Plan {
+  Plan() = default;
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() {
+    for (const cublasLtMatrixLayout_t layout : {first, second, c}) {
+      if (layout != nullptr) cublaslt().cublasLtMatrixLayoutDestroy(layout);
+    }
+    if (operation != nullptr) cublaslt().cublasLtMatmulDescDestroy(operation);
+  }
+
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t first = nullptr, second = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algorithm = {};
@@ -82,8 +92,9 @@ void choose_algorithm(cublasLtHandle_t handle, const Shape3& shape, Plan& plan) 
   plan.workspace_bytes = best.workspaceSize;
 }
 
-Plan make_plan(cublasLtHandle_t handle, const Shape3& shape) {
-  Plan plan;
+std::shared_ptr<const Plan> make_plan(cublasLtHandle_t handle, const Shape3& shape) {
+  const auto made = std::make_shared<Plan>();
+  Plan& plan = *made;
   SLOTWISE_BLAS(
       cublaslt().cublasLtMatmulDescCreate(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
   const auto transpose = [&](cublasLtMatmulDescAttributes_t which, bool wanted) {
@@ -100,27 +111,31 @@ Plan make_plan(cublasLtHandle_t handle, const Shape3& shape) {
                                        : make_layout(type, shape.k, shape.n);
   plan.c = make_layout(CUDA_R_32F, shape.m, shape.n);
   choose_algorithm(handle, shape, plan);
-  return plan;
+  return made;
 }
 
-// One handle a device and the plans of all shapes seen, both kept to the end of the program.
+// One handle a device and the plans of the shapes seen. Packed batches have another number of
+// tokens in every step: when the plans are many, all are let go, and those in use come back.
 struct Library {
+  static constexpr std::size_t kMostPlans = 8192;
+
   std::mutex mutex;
   std::map<int, cublasLtHandle_t> handles;
-  std::map<Shape3, Plan> plans;
+  std::map<Shape3, std::shared_ptr<const Plan>> plans;
 
   static Library& instance() {
     static auto* library = new Library();
     return *library;
   }
 
-  std::pair<cublasLtHandle_t, const Plan*> get(const Shape3& shape) {
+  std::pair<cublasLtHandle_t, std::shared_ptr<const Plan>> get(const Shape3& shape) {
     const std::lock_guard lock(mutex);
     cublasLtHandle_t& handle = handles[shape.device];
     if (handle == nullptr) SLOTWISE_BLAS(cublaslt().cublasLtCreate(&handle));
     auto found = plans.find(shape);
-    if (found == plans.end()) found = plans.emplace(shape, make_plan(handle, shape)).first;
-    return {handle, &found->second};
+    if (found != plans.end()) return {handle, found->second};
+    if (plans.size() >= kMostPlans) plans.clear();
+    return {handle, plans.emplace(shape, make_plan(handle, shape)).first->second};
   }
 };
 
@@ -150,7 +165,6 @@ void gemm(const Gemm& args) {
                                                        .k = k,
                                                        .transpose_first = args.transpose_b,
                                                        .transpose_second = args.transpose_a,
-                                                       .adds = args.beta != 0.0f,
                                                        .narrow = args.a.dtype() == DType::bf16,
                                                        .align_first = alignment(b),
                                                        .align_second = alignment(a),

@@ -10,10 +10,11 @@
 namespace slotwise {
 namespace {
 
-// Rows a chunk: about 16 MiB of logits, so that they stay near the cores.
-std::int64_t chunk_rows(std::int64_t vocabulary) {
-  constexpr std::int64_t kElements = 4 << 20;
-  return std::max<std::int64_t>(16, kElements / std::max<std::int64_t>(vocabulary, 1));
+// Rows a chunk: on a CPU about 16 MiB of logits, so that they stay near the cores; on a GPU 256
+// MiB, as every chunk reads and writes the gradient of the whole head.
+std::int64_t chunk_rows(std::int64_t vocabulary, Device device) {
+  const std::int64_t elements = device.is_cuda() ? 64 << 20 : 4 << 20;
+  return std::max<std::int64_t>(16, elements / std::max<std::int64_t>(vocabulary, 1));
 }
 
 struct Gradients {
@@ -26,7 +27,7 @@ Tensor run_chunks(const Tensor& all_rows, const Tensor& weights, const Tensor& t
                   const Gradients& gradients) {
   const Tensor rows = operand(all_rows), head = operand(weights);
   const std::int64_t count = rows.size(0), vocabulary = head.size(0);
-  const std::int64_t chunk = chunk_rows(vocabulary);
+  const std::int64_t chunk = chunk_rows(vocabulary, rows.device());
   const bool backward = gradients.hidden.defined() || gradients.head.defined();
   Tensor losses = Tensor::empty({count}, DType::f32, rows.device(), "losses");
   Tensor logits = Tensor::empty({std::min(chunk, count), vocabulary}, DType::f32, rows.device(),

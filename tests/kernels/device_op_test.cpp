@@ -74,9 +74,13 @@ void check_case(const OpCase& test, Device device, const Slack& slack) {
 }
 
 void check_op(const std::string& name, Device device) {
-  for (const OpCase& test : find_op(name).test_cases()) {
-    SCOPED_TRACE(test.label);
-    check_case(test, device, slack_of(name));
+  const Op& op = find_op(name);
+  for (const auto& cases : {op.test_cases, op.wide_cases}) {
+    if (!cases) continue;
+    for (const OpCase& test : cases()) {
+      SCOPED_TRACE(test.label);
+      check_case(test, device, slack_of(name));
+    }
   }
 }
 

@@ -36,6 +36,9 @@ struct Op {
   std::string name;
   std::function<std::vector<OpCase>()> test_cases;   // small, random and edge shapes
   std::function<std::vector<OpCase>()> bench_cases;  // may be empty; reference not needed there
+  // May be empty. Sizes that take other paths on a GPU (several tiles, a second pass over columns):
+  // compared with the CPU body only, so the reference is not needed.
+  std::function<std::vector<OpCase>()> wide_cases = nullptr;
 };
 
 // Call at namespace scope: const bool registered = register_op({...});

@@ -89,6 +89,61 @@ OpCase adamw_case(const AdamWCase& s) {
   return out;
 }
 
+// A table with a gradient in every third row and moments in every other: the rows that neither has
+// stay as they are. The last output says which rows have moments now.
+OpCase adamw_rows_case(std::int64_t rows, std::int64_t columns) {
+  OpCase out;
+  out.label = fmt::format("{}x{}, touched rows", rows, columns);
+  std::vector<std::uint8_t> touched, live;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    touched.push_back(row % 3 == 1);
+    live.push_back(row % 2);
+  }
+  const Shape shape = {rows, columns};
+  const Tensor second = random_normal(shape, 3);
+  for (float& value : second.span<float>()) value *= value;
+  out.inputs = {random_normal(shape, 1), random_normal(shape, 2, 0.1f), second,
+                random_normal(shape, 4), Tensor::from(touched, {rows}), Tensor::from(live, {rows})};
+  out.forward = [](const Tensors& in) -> Tensors {
+    const Tensors changed = {in[0].clone(), in[1].clone(), in[2].clone(), in[5].clone()};
+    kernels::adamw({.parameter = changed[0],
+                    .first_moment = changed[1],
+                    .second_moment = changed[2],
+                    .gradient = in[3],
+                    .touched = in[4],
+                    .live = changed[3],
+                    .learning_rate = 0.05f,
+                    .beta1 = 0.9f,
+                    .beta2 = 0.95f,
+                    .epsilon = 1e-6f,
+                    .step = 7});
+    return changed;
+  };
+  out.reference = [columns](const Doubles& in) -> Doubles {
+    Doubles dense(in.begin(), in.begin() + 4);
+    const auto width = static_cast<std::size_t>(columns);
+    for (std::size_t i = 0; i < dense[3].size(); ++i) {
+      if (in[4][i / width] == 0.0) dense[3][i] = 0.0;
+    }
+    dense.push_back({});
+    Doubles result = adamw_reference({.size = 0, .step = 7}, dense);
+    result.push_back(in[5]);
+    for (std::size_t row = 0; row < in[5].size(); ++row) {
+      if (in[4][row] != 0.0) {
+        result[3][row] = 1.0;
+      } else if (in[5][row] == 0.0) {
+        for (std::size_t part = 0; part < 3; ++part) {
+          const auto at = static_cast<std::ptrdiff_t>(row * width);
+          std::copy_n(in[part].begin() + at, width, result[part].begin() + at);
+        }
+      }
+    }
+    return result;
+  };
+  out.tolerance = 5e-7;
+  return out;
+}
+
 struct SgdCase {
   std::int64_t size;
   float momentum = 0.0f;
@@ -253,7 +308,9 @@ const bool registered_adamw =
                                               adamw_case({0}),
                                               adamw_case({70001, 2, 0.01f, true}),
                                               adamw_case({33, 1, 0.0f, false, 1e-7f}),
-                                              adamw_case({33, 2, 0.0f, true, 1e4f})};
+                                              adamw_case({33, 2, 0.0f, true, 1e4f}),
+                                              adamw_rows_case(300, 16),
+                                              adamw_rows_case(70, 5)};
                  },
                  [] {
                    return std::vector<OpCase>{adamw_case({kBench, 10, 0.1f, true, 1.0f, true})};

@@ -156,11 +156,16 @@ std::vector<OpCase> test_cases() {
           far};
 }
 
+// More rows than one round of sums.
+std::vector<OpCase> wide_cases() {
+  return {make_case({700, 67, true, BatchNormCase::kSome}), make_case({1500, 512})};
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({1872, 64}), make_case({16384, 512}), make_case({16384, 512, false})};
 }
 
-const bool registered = register_op({"batch_norm", test_cases, bench_cases});
+const bool registered = register_op({"batch_norm", test_cases, bench_cases, wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing

@@ -112,13 +112,25 @@ std::vector<OpCase> test_cases() {
   return cases;
 }
 
+// Long sums, which cuBLASLt may split, and odd leading dimensions.
+std::vector<OpCase> wide_cases() {
+  std::vector<OpCase> cases;
+  for (const bool a : {false, true}) {
+    for (const bool b : {false, true}) {
+      cases.push_back(make_case({150, 131, 2051, a, b}));
+      cases.push_back(in_bf16(make_case({150, 131, 2051, a, b, 1.0f, 1.0f})));
+    }
+  }
+  return cases;
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({468, 64, 64, false, true}), make_case({4096, 512, 512, false, true}),
           make_case({512, 512, 4096, true, false}),
           in_bf16(make_case({4096, 512, 512, false, true}))};
 }
 
-const bool registered = register_op({"gemm", test_cases, bench_cases});
+const bool registered = register_op({"gemm", test_cases, bench_cases, wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing

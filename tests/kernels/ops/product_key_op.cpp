@@ -94,11 +94,30 @@ std::vector<OpCase> test_cases() {
           make_case({0, 2, 3, 4, 2}), make_case({2, 3, 4, 5, 5})};
 }
 
+// Small integers: scores are exact in every order of addition, so the slots must be the same, and
+// ties are everywhere. Several tiles of tokens and sub-keys; several chunks of tokens.
+OpCase integer_case(const LookupCase& s) {
+  OpCase out = make_case(s);
+  out.label += ", integers";
+  for (std::size_t i = 0; i < out.inputs.size(); ++i) {
+    const Tensor drawn = random_integers(out.inputs[i].shape(), 7 + i, 5);
+    for (std::int64_t j = 0; j < drawn.elements(); ++j) {
+      out.inputs[i].data<float>()[j] = static_cast<float>(drawn.data<std::int32_t>()[j] - 2) / 8;
+    }
+  }
+  return out;
+}
+
+std::vector<OpCase> wide_cases() {
+  return {integer_case({200, 2, 36, 260, 33}), integer_case({1100, 4, 64, 1024, 32}),
+          integer_case({130, 1, 17, 129, 100, true})};
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({4096, 4, 16, 128, 4}), make_case({1024, 4, 64, 1024, 32})};
 }
 
-const bool registered = register_op({"product_key_lookup", test_cases, bench_cases});
+const bool registered = register_op({"product_key_lookup", test_cases, bench_cases, wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <tuple>
 
@@ -62,6 +63,29 @@ OpCase select_case(const SelectCase& s) {
   return out;
 }
 
+// NaN ranks below all numbers, and infinities are ordinary scores: the slots must agree.
+OpCase odd_scores_case(const SelectCase& s) {
+  OpCase out = select_case(s);
+  out.label += ", NaN and infinities";
+  float* scores = out.inputs[0].data<float>();
+  const Tensor places =
+      random_integers({24}, 2, static_cast<std::int32_t>(2 * s.rows * s.sub_keys));
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kOdd[] = {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, -0.0f};
+  for (std::int64_t i = 0; i < places.elements(); ++i) {
+    scores[places.data<std::int32_t>()[i]] = kOdd[i % 4];
+  }
+  out.forward = [both = out.forward](const Tensors& in) -> Tensors { return {both(in)[0]}; };
+  return out;
+}
+
+std::vector<OpCase> wide_select_cases() {
+  return {select_case({3, 1024, 32, 1000}),     select_case({2, 1024, 32, 1}),
+          select_case({2, 512, 256, 7}),        select_case({2, 300, 100, 5}),
+          select_case({2, 1024, 210, 1 << 20}), odd_scores_case({3, 1024, 32, 1000}),
+          odd_scores_case({4, 256, 8, 40})};
+}
+
 OpCase softmax_case(std::int64_t rows, std::int64_t columns, float std) {
   OpCase out;
   out.label = fmt::format("{}x{}, std {}", rows, columns, std);
@@ -92,7 +116,7 @@ const bool registered_select = register_op(
                                   select_case({1, 1, 1, 3}),   select_case({0, 4, 2, 3}),
                                   select_case({5, 40, 32, 9}), select_case({4, 64, 33, 1000})};
      },
-     nullptr});
+     nullptr, wide_select_cases});
 
 const bool registered_softmax =
     register_op({"softmax_rows",

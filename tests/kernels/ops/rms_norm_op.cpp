@@ -110,12 +110,18 @@ std::vector<OpCase> test_cases() {
   return cases;
 }
 
+// Rows that a block shares, by vectors and one by one; more rows than one round of sums.
+std::vector<OpCase> wide_cases() {
+  return {make_case({5, 2048, 1, true}), make_case({3, 1030}), make_case({3, 301, 1, true, true}),
+          make_case({2000, 64, 2})};
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({468, 64, 1, true}), make_case({4096, 512, 1, true}),
           make_case({16384, 64, 2})};
 }
 
-const bool registered = register_op({"rms_norm", test_cases, bench_cases});
+const bool registered = register_op({"rms_norm", test_cases, bench_cases, wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing

@@ -138,6 +138,11 @@ const std::vector<RowCase>& small_sizes() {
       {9, 7, 4}, {5, 64, 5}, {1, 1, 1}, {6, 33, 0}, {9, 7, 4, true, 0.3f}, {9, 8, 4, true, NAN}};
   return sizes;
 }
+// More columns than one pass of a block.
+const std::vector<RowCase>& wide_sizes() {
+  static const std::vector<RowCase> sizes = {{9, 1032, 4, true, 0.3f}, {700, 264, 600}};
+  return sizes;
+}
 const std::vector<RowCase>& large_sizes() {
   static const std::vector<RowCase> sizes = {{16384, 64, 500}, {16384, 1024, 500}};
   return sizes;
@@ -145,9 +150,11 @@ const std::vector<RowCase>& large_sizes() {
 
 const bool adam_registered =
     register_op({"row_adam", [] { return cases(adam_case, small_sizes()); },
-                 [] { return cases(adam_case, large_sizes()); }});
+                 [] { return cases(adam_case, large_sizes()); },
+                 [] { return cases(adam_case, wide_sizes()); }});
 const bool sgd_registered = register_op({"row_sgd", [] { return cases(sgd_case, small_sizes()); },
-                                         [] { return cases(sgd_case, large_sizes()); }});
+                                         [] { return cases(sgd_case, large_sizes()); },
+                                         [] { return cases(sgd_case, wide_sizes()); }});
 
 }  // namespace
 }  // namespace slotwise::testing

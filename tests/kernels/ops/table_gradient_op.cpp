@@ -105,10 +105,18 @@ std::vector<OpCase> at_sizes(Make&& make) {
           make({0, 3, 5, 4}),  make({6, 9, 40, 8}), make({70, 16, 20, 33})};
 }
 
+// More columns than one pass of a block; more terms than one round of sums, with long segments.
+template <class Make>
+std::vector<OpCase> at_wide_sizes(Make&& make) {
+  return {make({5, 3, 40, 1032}), make({900, 32, 300, 24}), make({20000, 32, 5000, 8})};
+}
+
 const bool registered_touched =
-    register_op({"weighted_bag_touched_rows", [] { return at_sizes(touched_case); }, nullptr});
+    register_op({"weighted_bag_touched_rows", [] { return at_sizes(touched_case); }, nullptr,
+                 [] { return at_wide_sizes(touched_case); }});
 const bool registered_selected =
-    register_op({"selected_row_gradient", [] { return at_sizes(selected_case); }, nullptr});
+    register_op({"selected_row_gradient", [] { return at_sizes(selected_case); }, nullptr,
+                 [] { return at_wide_sizes(selected_case); }});
 
 }  // namespace
 }  // namespace slotwise::testing

@@ -77,11 +77,17 @@ std::vector<OpCase> test_cases() {
           make_case({6, 9, 40, 3, true}),    make_case({3, 16, 20, 33})};
 }
 
+// More columns than one pass of a block; more terms than one round of sums, with long segments.
+std::vector<OpCase> wide_cases() {
+  return {make_case({5, 3, 40, 1032}), in_bf16(make_case({5, 3, 40, 2056})),
+          make_case({900, 32, 300, 24}), make_case({20000, 32, 5000, 8})};
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({4096, 16, 16384, 64}), make_case({512, 128, 65536, 1024})};
 }
 
-const bool registered = register_op({"weighted_bag", test_cases, bench_cases});
+const bool registered = register_op({"weighted_bag", test_cases, bench_cases, wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing
