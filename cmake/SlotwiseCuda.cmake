@@ -2,6 +2,8 @@
 # SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native` is no default: a binary is often built on a
 # machine without the GPU that it runs on.
 set(SLOTWISE_HAS_CUDA OFF)
+set(SLOTWISE_HAS_NCCL OFF)
+set(SLOTWISE_NCCL_TEXT "off: needs CUDA")
 if(SLOTWISE_CUDA STREQUAL OFF)
   set(SLOTWISE_CUDA_TEXT "off (SLOTWISE_CUDA=OFF)")
   return()
@@ -75,3 +77,16 @@ list(JOIN CMAKE_CUDA_ARCHITECTURES " " architectures)
 set(SLOTWISE_HAS_CUDA ON)
 set(SLOTWISE_CUDA_TEXT
     "${CMAKE_CUDA_COMPILER_VERSION} (${CMAKE_CUDA_COMPILER}), architectures ${architectures}, cuBLASLt ${cublas_version}")
+
+# NCCL: the header decides; the library is loaded when several ranks use GPUs.
+find_path(SLOTWISE_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+find_library(SLOTWISE_NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
+if(SLOTWISE_NCCL_INCLUDE)
+  set(SLOTWISE_HAS_NCCL ON)
+  set(SLOTWISE_NCCL_TEXT "${SLOTWISE_NCCL_INCLUDE}/nccl.h")
+  if(NOT SLOTWISE_NCCL_LIBRARY)
+    set(SLOTWISE_NCCL_LIBRARY libnccl.so.2)
+  endif()
+else()
+  set(SLOTWISE_NCCL_TEXT "off: nccl.h not found (one rank on GPUs only); install libnccl-dev")
+endif()

@@ -53,6 +53,8 @@ class Communicator {
   // The tensors [n_r] of all ranks, in their order; n_r may differ. i32 on the host.
   std::vector<Tensor> all_gather(const Tensor& mine);
   virtual void barrier() = 0;
+  // "rank 1, rank 3": those that do not answer while all others ask; empty where nobody can tell.
+  virtual std::string silent_ranks() { return {}; }
   // Before an orderly end: waits for the others and leaves the group.
   virtual void close() {}
   // Ends all ranks at once; called with what to return to the shell, does not return in a group of

@@ -79,6 +79,7 @@ class MpiGroup final : public Communicator {
     check_mpi(MPI_Ibarrier(MPI_COMM_WORLD, requests.add()), "MPI_Ibarrier");
     wait([&] { return requests.done(); }, Patience::timeout);
   }
+  std::string silent_ranks() override;
   void close() override {
     barrier();
     MPI_Finalize();
@@ -123,7 +124,7 @@ class MpiGroup final : public Communicator {
 };
 
 // Who answers at all: ranks that wait too come here at about the same time.
-void MpiGroup::give_up() {
+std::string MpiGroup::silent_ranks() {
   std::vector<MPI_Request> heard(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
   std::vector<int> answers(static_cast<std::size_t>(size_));
   for (int other = 0; other < size_; ++other) {
@@ -144,6 +145,11 @@ void MpiGroup::give_up() {
     if (heard[static_cast<std::size_t>(other)] == MPI_REQUEST_NULL) continue;
     silent += (silent.empty() ? "rank " : ", rank ") + std::to_string(other);
   }
+  return silent;
+}
+
+void MpiGroup::give_up() {
+  const std::string silent = silent_ranks();
   fail("{} gave no sign for {} seconds (--rank-timeout): it hangs, has died or cannot be reached",
        silent.empty() ? "a rank" : silent, options_.timeout_seconds);
 }

@@ -111,9 +111,11 @@ void RunArguments::add_to(CLI::App& app) {
 
 void RunArguments::join(const std::shared_ptr<Communicator>& group) {
   run.group = group;
-  if (group->is_root()) return;
-  run.quiet = true;
-  run.memory_report = false;
+  if (group->size() == 1) return;
+  run.quiet = run.quiet || !group->is_root();
+  run.memory_report = run.memory_report && group->is_root();
+  device = device_of_rank(device);
+  run.group = group_for(find_device(device), group, ranks.group_options());
 }
 
 Device RunArguments::place() const {

@@ -52,7 +52,8 @@ struct RunArguments : DeviceArgument {
   // would change its numbers.
   Device place() const;
   DType product_type() const;  // of --precision
-  // Makes this process a rank: the root alone prints, and says first who runs where.
+  // Makes this process a rank, on a device of its own: the root alone prints, and says first who
+  // runs where.
   void join(const std::shared_ptr<Communicator>& group);
 };
 

@@ -9,8 +9,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
+#include "core/devices.h"
+#include "core/nccl_group.h"
+#include "core/share_bytes.h"
 #include "train/program.h"
 #include "train/rank_launcher.h"
 
@@ -20,6 +24,35 @@ namespace {
 std::optional<int> number_of(const char* variable) {
   const char* text = std::getenv(variable);
   return text == nullptr ? std::nullopt : std::optional<int>(std::atoi(text));
+}
+
+constexpr const char* kIdFile = "SLOTWISE_ID_FILE";
+
+bool place_by_environment_alone() {
+  return !place_by_launcher() && place_by_environment();
+}
+
+std::shared_ptr<Communicator> group_by_environment(const GroupOptions& options) {
+  const RankPlace place = *place_by_environment();
+  if (cuda::device_count() == 0) {
+    user_error(
+        "RANK and WORLD_SIZE in the environment ask for ranks on GPUs, and this host has none that "
+        "the program can use; start CPU ranks with --ranks or mpirun, or unset WORLD_SIZE");
+  }
+  const RankOf who{place.rank, place.ranks};
+  const auto share = [&](std::span<char> bytes) {
+    if (const char* path = std::getenv(kIdFile)) {
+      share_by_file(who, path, bytes, options.timeout_seconds);
+      return;
+    }
+    // torchrun itself listens at MASTER_PORT.
+    const char* torchrun = std::getenv("TORCHELASTIC_USE_AGENT_STORE");
+    const bool taken = torchrun != nullptr && std::string(torchrun) == "True";
+    share_by_tcp(who, std::getenv("MASTER_ADDR"), *number_of("MASTER_PORT") + (taken ? 1 : 0),
+                 bytes, options.timeout_seconds);
+  };
+  return nccl_group({place.rank, place.ranks, find_device(device_of_rank("cuda")), share, nullptr},
+                    options);
 }
 
 std::string host_name() {
@@ -86,9 +119,43 @@ std::optional<RankPlace> place_by_launcher() {
   };
   for (const auto& [rank, ranks] : kLaunchers) {
     const auto own = number_of(rank), all = number_of(ranks);
-    if (own && all) return RankPlace{*own, *all};
+    if (!own || !all) continue;
+    int local = *own;
+    for (const char* variable :
+         {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "MPI_LOCALRANKID"}) {
+      if (const auto known = number_of(variable)) local = *known;
+    }
+    return RankPlace{*own, *all, local};
   }
   return std::nullopt;
+}
+
+std::optional<RankPlace> place_by_environment() {
+  const auto rank = number_of("RANK"), ranks = number_of("WORLD_SIZE");
+  const bool met = (std::getenv("MASTER_ADDR") != nullptr && number_of("MASTER_PORT")) ||
+                   std::getenv(kIdFile) != nullptr;
+  if (!rank || !ranks || *ranks < 2 || !met) return std::nullopt;
+  return RankPlace{*rank, *ranks, number_of("LOCAL_RANK").value_or(*rank)};
+}
+
+std::string device_of_rank(const std::string& wanted) {
+  const int gpus = cuda::device_count();
+  if (gpus == 0 || (wanted != "auto" && wanted != "cuda")) return wanted;
+  const auto place = place_by_launcher() ? place_by_launcher() : place_by_environment();
+  return fmt::format("cuda:{}", place ? place->local_rank % gpus : 0);
+}
+
+std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Communicator>& group,
+                                        const GroupOptions& options) {
+  if (!device.is_cuda() || group->size() == 1 || place_by_environment_alone()) return group;
+  const auto share = [&](std::span<char> bytes) {
+    const auto count = static_cast<std::int64_t>(bytes.size());
+    const Tensor told = Tensor::empty({count}, DType::u8);
+    std::memcpy(told.raw(), bytes.data(), bytes.size());
+    group->broadcast(told, 0);
+    std::memcpy(bytes.data(), told.raw(), bytes.size());
+  };
+  return nccl_group({group->rank(), group->size(), device, share, group}, options);
 }
 
 int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
@@ -99,6 +166,7 @@ int run_ranks(const char* name, const RankArguments& arguments, int argc, char**
     user_error("--ranks {} under a launcher that started {}; leave --ranks out", arguments.ranks,
                place->ranks);
   }
+  if (place_by_environment_alone()) return run_as_rank(name, group_by_environment(options), body);
   if (place && place->ranks > 1) return run_as_rank(name, mpi_group(options), body);
   if (arguments.ranks <= 1 || place) return body(single_process());
   if (!mpi_built()) mpi_group(options);  // says what is missing

@@ -1,6 +1,8 @@
 // Starting several ranks of a program. `--ranks N` runs mpirun with N copies of this program, the
 // same options and the settings that N ranks on one host need; under mpirun or srun a program finds
-// itself a rank. Where one of them fails, all end, and one sentence says why.
+// itself a rank. For GPUs the environment may name the ranks as torchrun does: RANK, WORLD_SIZE,
+// LOCAL_RANK with MASTER_ADDR and MASTER_PORT, or with SLOTWISE_ID_FILE, a new file that all see.
+// Where a rank fails, all end, and one sentence says why.
 #pragma once
 
 #include <functional>
@@ -25,17 +27,26 @@ struct RankArguments {
   GroupOptions group_options() const;  // UserError for an unknown --sums
 };
 
-// As what a launcher started this process: its rank and how many there are.
+// As what a launcher (mpirun, srun) or the environment alone started this process.
 struct RankPlace {
   int rank = 0, ranks = 1;
+  int local_rank = 0;  // on this host
 };
 std::optional<RankPlace> place_by_launcher();
+std::optional<RankPlace> place_by_environment();  // of several ranks
 
 // Calls body(group): in this process, as a rank, or, with --ranks above 1 and no launcher, in N
 // ranks that it starts and waits for. Returns the exit code.
 using RankBody = std::function<int(const std::shared_ptr<Communicator>&)>;
 int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
               const RankBody& body);
+
+// The device of this rank: where a GPU is wanted ("auto", "cuda") and one is there, that of its
+// number on this host, else what was wanted.
+std::string device_of_rank(const std::string& wanted);
+// The group that carries tensors of the device: `group` itself on the CPU, NCCL beside it on GPUs.
+std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Communicator>& group,
+                                        const GroupOptions& options);
 
 // Where each rank runs, as a table; collective.
 std::string rank_table(Communicator& group, const std::string& device);
