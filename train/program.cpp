@@ -103,9 +103,9 @@ void RunArguments::add_to(CLI::App& app) {
                  "CPU threads (default: as the run began, or else OMP_NUM_THREADS or all cores)")
       ->check(CLI::Range(1, 4096).description(""));
   ranks.add_to(app);
-  app.add_option("--shards", run.shards,
-                 "parts of a batch whose gradients are summed in order, a multiple of the ranks "
-                 "(default: as the run began, or else one for each rank)")
+  app.add_option(
+         "--shards", run.shards,
+         "parts of a batch, summed in order (default: as the run began, or else one a rank)")
       ->check(CLI::Range(1, 1 << 16).description(""));
 }
 

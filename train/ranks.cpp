@@ -89,17 +89,14 @@ int run_as_rank(const char* name, const std::shared_ptr<Communicator>& group,
 }  // namespace
 
 void RankArguments::add_to(CLI::App& app) {
-  app.add_option("--ranks", ranks,
-                 "processes that share each batch: starts them with mpirun, one thread each unless "
-                 "--threads says more")
+  app.add_option("--ranks", ranks, "processes that share each batch, started with mpirun")
       ->check(CLI::Range(1, 4096).description(""));
   app.add_option("--rank-timeout", timeout_seconds,
                  "seconds after which a silent rank ends the job")
       ->capture_default_str()
       ->check(CLI::Range(1.0, 1e6).description(""));
   app.add_option("--sums", sums,
-                 "how ranks add gradients: ordered (by rank, the same bits every time) or library "
-                 "(as MPI likes)")
+                 "how ranks add gradients: ordered (the same bits every time) or library")
       ->capture_default_str();
 }
 

@@ -31,9 +31,11 @@ std::vector<char*> pointers(Words& words) {
 
 // Idle threads must not spin: the tests may share few cores. A GPU is seen only by programs that
 // are told to use it, so that all others run alike everywhere.
-Words environment(int threads, bool with_gpu) {
+// MPI keeps some memory to the end, which is no leak of ours.
+Words environment(int threads, bool with_gpu, bool with_ranks) {
   Words out = {fmt::format("OMP_NUM_THREADS={}", threads), "OMP_WAIT_POLICY=passive"};
   if (!with_gpu) out.push_back("CUDA_VISIBLE_DEVICES=");
+  if (with_ranks) out.push_back("ASAN_OPTIONS=detect_leaks=0");
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const bool hidden = !with_gpu && text.rfind("CUDA_VISIBLE_DEVICES=", 0) == 0;
@@ -50,9 +52,11 @@ std::filesystem::path program_path(const std::string& program) {
 
 RunningProgram::RunningProgram(const std::string& program, const Words& arguments, int threads)
     : out_(std::tmpfile(), &std::fclose), error_(std::tmpfile(), &std::fclose) {
+  const auto has = [&](const char* word) {
+    return std::count(arguments.begin(), arguments.end(), word) > 0;
+  };
   Words words = Words{program_path(program).string()} + arguments,
-        variables =
-            environment(threads, std::count(arguments.begin(), arguments.end(), "cuda") > 0);
+        variables = environment(threads, has("cuda"), has("--ranks"));
   const std::vector<char*> argv = pointers(words), envp = pointers(variables);
   process_ = ::fork();
   if (process_ < 0) fail("fork failed");
