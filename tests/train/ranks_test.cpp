@@ -73,7 +73,8 @@ TEST_P(RanksOfPrograms, GiveTheBitsOfOneProcess) {
 INSTANTIATE_TEST_SUITE_P(
     Settings, RanksOfPrograms,
     ::testing::Values(
-        Words{"pretrain"},
+        Words{"pretrain"}, Words{"pretrain", "--device", "emulated"},
+        Words{"smf", "--device", "emulated"},
         Words{"pretrain", "--set", "memory.layers=[0,2]", "--set", "memory.query_norm=batch",
               "--set", "memory.mode=add", "--set", "pretrain.activation_checkpointing=true",
               "--set", "pretrain.micro_batch=3"},
