@@ -224,8 +224,8 @@ def loss_difference(shape, mode, losses, precision):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES),
-                        help="default: biographies d512; on a GPU gpt2 paper")
+    parser.add_argument("--shapes", nargs="*", metavar="SHAPE",
+                        help=f"of {', '.join(SHAPES)}; default: biographies d512, on a GPU gpt2 paper; nothing: none")
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"],
                         help="where both sides run; cuda has not been tried yet")
@@ -246,6 +246,9 @@ def main():
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--ops-worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    unknown = [shape for shape in arguments.shapes or [] if shape not in SHAPES]
+    if unknown:
+        parser.error(f"there is no shape {unknown[0]}; there are {', '.join(SHAPES)}")
     arguments.threads = arguments.threads or ([1, 2] if arguments.device == "cpu" else [1])
     if arguments.ops_worker:
         return ops_worker(arguments)
@@ -254,7 +257,7 @@ def main():
     comparison, result = Comparison(arguments), {}
     if arguments.ops:
         result["ops"] = comparison.measure_ops(arguments.ops, max(arguments.threads))
-    for shape in arguments.shapes or USUAL_SHAPES[arguments.device]:
+    for shape in USUAL_SHAPES[arguments.device] if arguments.shapes is None else arguments.shapes:
         folder = comparison.make_inputs(shape)
         modes = [mode for mode in arguments.modes if SHAPES[shape]["rows"] > 0 or not mode.startswith("smf")]
         measured = {mode: comparison.measure(shape, folder, mode) for mode in modes}

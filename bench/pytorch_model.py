@@ -92,9 +92,14 @@ class Memory(nn.Module):
             slots, self.values, mode="sum", per_sample_weights=weights)
 
     def lookup(self, x):
-        """x [M, C] -> slots [M, H * k], weights [M, H * k]."""
-        M = x.shape[0]
-        q = F.rms_norm(self.query(x).view(M, self.heads * 2, self.half), (self.half,), eps=self.eps)
+        """x [M, C] -> slots [M, H * k], weights [M, H * k]. Scores stay fp32 under autocast: in bf16 most queries have ties."""
+        q = self.query(x).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return self.select(q)
+
+    def select(self, q):
+        M = q.shape[0]
+        q = F.rms_norm(q.view(M, self.heads * 2, self.half), (self.half,), eps=self.eps)
         keys = self.keys.view(self.heads * 2, self.n, self.half)
         scores = torch.bmm(q.transpose(0, 1), keys.transpose(1, 2)).view(self.heads, 2, M, self.n)
         best, index = scores.topk(self.k)

@@ -54,6 +54,7 @@ trap 'rm -rf "$pieces"' EXIT
 run() {
   local name=$1 limit=$2 begin=$SECONDS code=0 result=null
   shift 2
+  [ -z "$dry_run" ] || limit=$((10 * limit))  # of a CPU that others use, too
   echo "== $name: $*" >>"$text"
   timeout --kill-after=10 "$limit" "$@" >"$pieces/output" 2>&1 || code=$?
   cat "$pieces/output" >>"$text"
@@ -70,14 +71,14 @@ run_line() {
   results[-1]=${results[-1]/%null\}/$line\}}
 }
 
-# The limits add up to 6 min 45 s; by their bytes and FLOPs the pieces should take 3 to 4 minutes. A piece that reaches
+# The limits add up to 6 min 45 s with PyTorch, 4 min 30 s without; by their bytes and FLOPs the pieces should take 3 to 4 minutes. A piece that reaches
 # its limit fails alone.
 bench_device=cuda bench_shapes=(gpt2 paper) peers=(--shapes gpt2 --modes pretrain --precision bf16)
 op_options=(--benchmark_min_time=0.05) ops_of_pytorch='weighted_bag|attention'
 memory_options=(--log2-slots 14,16,18,20,22,24 --widths 64,256,1024,2048 --rounds 7 '--benchmark_filter=path|scores')
 sparse_options=(--log2-slots 16,18,20,22 --widths 1024 --tokens 4096 --rounds 31 --benchmark_filter=sparse_step)
 if [ -n "$dry_run" ]; then
-  bench_device=cpu bench_shapes=(tiny_dense tiny) peers=(--shapes tiny_dense --modes pretrain)
+  bench_device=cpu bench_shapes=(tiny_dense tiny) peers=(--shapes tiny_dense --modes pretrain --precision bf16)
   op_options=(--benchmark_min_time=0.001 '--benchmark_filter=limit|rms_norm|slots')
   memory_options=(--log2-slots 14 --widths 64 --tokens 64 --half-key 16 --rounds 1 '--benchmark_filter=path|scores')
   ops_of_pytorch='weighted_bag/4096|attention/B36'
@@ -107,9 +108,9 @@ case $part in
       --gtest_filter="$ops" ;;
   bench)
     mapfile -t json < <(json_to ops)
-    run ops 60 "$bin/op_bench" --device $bench_device "${op_options[@]}" "${json[@]}"
+    run ops 50 "$bin/op_bench" --device $bench_device "${op_options[@]}" "${json[@]}"
     mapfile -t json < <(json_to memory)
-    run memory 95 "$bin/memory_bench" --device $bench_device ${trace:+--trace "$trace"} "${memory_options[@]}" "${json[@]}"
+    run memory 80 "$bin/memory_bench" --device $bench_device ${trace:+--trace "$trace"} "${memory_options[@]}" "${json[@]}"
     mapfile -t json < <(json_to sparse_step)
     run sparse_step 15 "$bin/memory_bench" --device $bench_device "${sparse_options[@]}" "${json[@]}"
     step dense_fp32 20 "${bench_shapes[0]}" pretrain fp32
@@ -118,8 +119,10 @@ case $part in
     step paper_lora 25 "${bench_shapes[1]}" lora bf16
     step paper_smf 25 "${bench_shapes[1]}" smf_adam bf16
     if [ -n "$python" ]; then
-      run pytorch 110 "$python" bench/compare_pytorch.py --device $bench_device --python "$python" --build "$build" \
-        "${peers[@]}" --ops "$ops_of_pytorch" --compile --rounds 1 --threads 1 --work "$out/pytorch" --out "$pieces/pytorch.json"
+      compare=("$python" bench/compare_pytorch.py --device $bench_device --python "$python" --build "$build" --threads 1)
+      run pytorch_ops 40 "${compare[@]}" --shapes --ops "$ops_of_pytorch" --out "$pieces/pytorch_ops.json"
+      run pytorch_steps 95 "${compare[@]}" "${peers[@]}" --compile --rounds 1 --work "$pieces/pytorch" \
+        --out "$pieces/pytorch_steps.json"
     else
       echo "== pytorch: left out, no --python was given" | tee -a "$text"
     fi ;;
