@@ -57,7 +57,7 @@ BackgroundCorpus::BackgroundCorpus(const Dataset& dataset, const CorpusChoice& c
 }
 
 void BackgroundCorpus::take_facts(const Dataset& dataset, bool append_eos) {
-  name_ = "facts";
+  name_ = append_eos ? "facts, each ended" : "facts";
   const FactStream facts(read_facts(dataset.facts_path()), dataset.tokenizer(),
                          {.append_eos = append_eos});
   for (std::int64_t fact = 0; fact < facts.facts(); ++fact) {

@@ -15,6 +15,8 @@ struct CorpusChoice {
   std::vector<std::string> parts;  // names of parts of the dataset, mixed by their weights
   bool facts = false;              // every wording of the dataset's facts
   std::string questions;           // a question set: prompt and first answer
+
+  bool is_mixture() const { return parts.empty() && !facts && questions.empty(); }
 };
 
 class BackgroundCorpus {

@@ -84,6 +84,10 @@ RunEnd measure_background(const BackgroundRequest& request) {
     user_error("{} was made with another tokenizer than the checkpoint {}", request.data.string(),
                request.checkpoint.string());
   }
+  // The background without a name is what IDF is defined by.
+  if (request.name.empty() && !request.corpus.is_mixture()) {
+    user_error("a background over a part of the data needs a name of its own; give --name NAME");
+  }
   MemoryModel& model = *checkpoint.model;
   BackgroundCollector collector(model);
   const auto path = background_path(checkpoint.folder, request.name);

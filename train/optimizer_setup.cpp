@@ -1,5 +1,7 @@
 #include "train/optimizer_setup.h"
 
+#include <cstdio>
+
 #include "core/error.h"
 
 namespace slotwise {
@@ -33,6 +35,13 @@ Schedule read_schedule(const Options& options, const std::string& section, std::
   schedule.warmup_steps = options.count(section + ".warmup", 0, 0);
   schedule.floor = options.number_within(section + ".floor", 0.0, 1.0, 0.0);
   schedule.total_steps = steps;
+  if (schedule.warmup_steps > steps) {
+    std::fprintf(stderr,
+                 "warning: %s.warmup (%lld steps) is longer than the run (%lld steps): the "
+                 "learning rate never gets to what was asked for\n",
+                 section.c_str(), static_cast<long long>(schedule.warmup_steps),
+                 static_cast<long long>(steps));
+  }
   return schedule;
 }
 

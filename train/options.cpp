@@ -113,6 +113,10 @@ void Options::override_with(const std::string& assignment) {
     user_error("an override is section.key=value, got '{}'", assignment);
   }
   const std::string path = assignment.substr(0, equals), value = assignment.substr(equals + 1);
+  if (path != "name" && std::find(kSections.begin(), kSections.end(), path) != kSections.end()) {
+    user_error("an override sets one value of a section, as {0}.key=value; got '{1}'", path,
+               assignment);
+  }
   try {
     state_->tree[pointer(path)] = read_toml_value(value);
   } catch (const nlohmann::json::exception&) {

@@ -284,12 +284,22 @@ class Report {
     return fmt::format(
         "<h2>How this was made</h2>\n<pre>{}</pre>\n"
         "<p>Slotwise {} (commit {}), built by {} for {}, with {}, on {} ({}). Every run used one "
-        "thread; {:.0f} s of pretraining and {:.0f} s of finetuning in {} runs, added up.</p>\n"
+        "thread; {:.0f} s of pretraining and {:.0f} s of finetuning in {} runs, added up.{}</p>\n"
         "<details><summary>All settings</summary>\n<pre>{}</pre>\n</details>\n",
         html_escaped(facts_.command), version("slotwise"), version("commit"), version("compiler"),
         version("architecture"), version("gemm"), version("processor"),
         version("processor_features"), pretrain, finetune, results_.finetune.size(),
-        html_escaped(facts_.settings));
+        pretrained_text(), html_escaped(facts_.settings));
+  }
+
+  std::string pretrained_text() const {
+    const auto found = facts_.versions.find("pretrained");
+    if (found == facts_.versions.end() || !found->is_object()) return "";
+    return fmt::format(
+        " The pretrained models are those of the sweep {}, made by commit {}.",
+        html_escaped(found->value("from", "")),
+        html_escaped(
+            found->value("versions", nlohmann::json::object()).value("commit", "not recorded")));
   }
 
   const ParetoPlan& plan_;

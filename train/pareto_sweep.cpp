@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "memory/background_usage.h"
+#include "train/pareto_base.h"
 #include "train/pareto_plots.h"
 #include "train/pareto_versions.h"
 
@@ -31,12 +32,6 @@ std::string run_name(const ParetoMethod& method, const ParetoSetting& setting) {
   return method.name + "-" + short_label(setting);
 }
 
-bool run_finished(const fs::path& folder) {
-  std::ifstream file(folder / "result.json");
-  const json result = json::parse(file, nullptr, false);
-  return result.is_object() && result.value("finished", false);
-}
-
 // Makes the jobs of one seed and appends them.
 class SeedJobs {
  public:
@@ -50,7 +45,7 @@ class SeedJobs {
         jobs_(jobs) {}
 
   void add_base() {
-    const fs::path data = data_folder(), pretrain = pretrain_folder(setup_.out, seed_);
+    const fs::path data = dataset(), pretrain = pretrain_folder(setup_.out, seed_);
     const double steps = options_.number("pretrain.steps", 1),
                  batch = options_.number("pretrain.batch", 1);
     add("prepare", "prepare", {"--seed", seed_text(), "--out", data.string()},
@@ -71,7 +66,7 @@ class SeedJobs {
     const fs::path folder = finetune_folder(setup_.out, seed_, method, setting);
     std::vector<std::string> arguments = {
         "--checkpoint", (pretrain_folder(setup_.out, seed_) / "checkpoint").string(),
-        "--data",       data_folder().string(),
+        "--data",       dataset().string(),
         "--method",     method.method};
     const auto append = [&](const char* key, const std::string& value) {
       arguments.insert(arguments.end(), {key, value});
@@ -99,7 +94,7 @@ class SeedJobs {
   void add_background(const ParetoBackground& background) {
     const fs::path checkpoint = pretrain_folder(setup_.out, seed_) / "checkpoint";
     std::vector<std::string> arguments = {
-        "--checkpoint", checkpoint.string(), "--data", data_folder().string(),
+        "--checkpoint", checkpoint.string(), "--data", dataset().string(),
         "--seed",       seed_text(),         "--quiet"};
     arguments.insert(arguments.end(), background.arguments.begin(), background.arguments.end());
     add("background", background.name.empty() ? "background" : "background." + background.name,
@@ -108,7 +103,7 @@ class SeedJobs {
   }
 
   std::string seed_text() const { return std::to_string(seed_); }
-  fs::path data_folder() const { return seed_folder(setup_.out, seed_) / "data"; }
+  fs::path dataset() const { return data_folder(setup_.out, seed_); }
 
   void add(const std::string& verb, const std::string& run,
            const std::vector<std::string>& arguments, bool finished, double cost) {
@@ -206,8 +201,8 @@ void delete_sweep(const fs::path& out) {
       made.push_back(entry.path());
     }
   }
-  for (const char* name :
-       {"settings.json", "runs.csv", "summary.json", "report.html", "pareto.gp", "gnuplot.txt"}) {
+  for (const char* name : {"settings.json", "runs.csv", "summary.json", "report.html", "pareto.gp",
+                           "gnuplot.txt", kPretrainedNote}) {
     made.push_back(out / name);
   }
   for (const ParetoFigure& figure : kParetoFigures) {
@@ -221,6 +216,16 @@ void delete_sweep(const fs::path& out) {
 }
 
 }  // namespace
+
+bool run_finished(const fs::path& folder) {
+  std::ifstream file(folder / "result.json");
+  const json result = json::parse(file, nullptr, false);
+  return result.is_object() && result.value("finished", false);
+}
+
+fs::path data_folder(const fs::path& out, std::int64_t seed) {
+  return seed_folder(out, seed) / "data";
+}
 
 fs::path pretrain_folder(const fs::path& out, std::int64_t seed) {
   return seed_folder(out, seed) / "pretrain";

@@ -30,6 +30,10 @@ struct SweepSetup {
 // The programs that the jobs of a sweep run.
 const std::vector<std::string>& sweep_verbs();
 
+// Whether a run has ended: its result.json says so.
+bool run_finished(const std::filesystem::path& folder);
+
+std::filesystem::path data_folder(const std::filesystem::path& out, std::int64_t seed);
 std::filesystem::path pretrain_folder(const std::filesystem::path& out, std::int64_t seed);
 std::filesystem::path finetune_folder(const std::filesystem::path& out, std::int64_t seed,
                                       const ParetoMethod& method, const ParetoSetting& setting);

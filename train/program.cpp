@@ -71,7 +71,10 @@ void DeviceArgument::add_to(CLI::App& app) {
 
 Device DeviceArgument::place(std::FILE* out) const {
   const Device found = find_device(device);
-  if (out != nullptr) fmt::print(out, "device {}\n", describe(found));
+  // Programs that answer on standard output stay silent about the device that every machine has.
+  if (out == stdout || (out != nullptr && !found.is_cpu())) {
+    fmt::print(out, "device {}\n", describe(found));
+  }
   return found;
 }
 

@@ -61,6 +61,7 @@ TEST_F(BackgroundRun, RefusesWhatTheDataLacks) {
   refuses("background", command({"--name", "x", "--parts", "text,poems"}),
           {"has no part 'poems'", "old_statements, old_questions, text"});
   refuses("background", command({"--name", "x", "--questions", "nq"}), {"no questions \"nq\""});
+  refuses("background", command({"--facts", "--fresh"}), {"needs a name of its own", "--name"});
   refuses("background", command({"--name", "../x"}), {"the name of a background has letters"});
   refuses("background", command({"--facts", "--parts", "text"}), {"excludes"}, 2);
 }

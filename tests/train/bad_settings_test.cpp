@@ -48,7 +48,7 @@ TEST_F(BadSettings, KeysAndValues) {
   settings_refused("memory.gate=1", {"'memory.gate' must be true or false"});
   settings_refused("evaluate.measure=F1", {"evaluate.measure must be exact or f1, got 'F1'"});
   settings_refused("evaluate.batch=0", {"'evaluate.batch' must be from 1"});
-  settings_refused("model=3", {"'model.hidden_size' is missing"});
+  settings_refused("model=3", {"sets one value of a section, as model.key=value; got 'model=3'"});
   settings_refused("pretrain.steps.more=3", {"does not fit"});
   settings_refused("steps", {"an override is section.key=value, got 'steps'"});
   settings_refused("=3", {"an override is section.key=value"});

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.h"
+#include "memory/background_usage.h"
 #include "tests/data/temporary_folder.h"
+#include "train/pareto_base.h"
 #include "train/pareto_summary.h"
 #include "train/pareto_versions.h"
 
@@ -168,7 +170,8 @@ TEST_F(ParetoSweepTest, BackgroundsAndOverridesReachTheirPrograms) {
   sparse["overrides"] = {{"finetune.background", "text"}, {"finetune.rule", "df"}};
   tree["pareto"]["methods"].push_back(sparse);
   ASSERT_FALSE(sweep(tree).failure);
-  EXPECT_TRUE(contains(log("background.text"), "--quiet --name text --parts text threads 1"));
+  EXPECT_TRUE(
+      contains(log("background.text"), "--quiet --name text --parts text --device cpu threads 1"));
   EXPECT_TRUE(contains(log("background.single"), "--name single --set background.batch=1"));
   EXPECT_TRUE(contains(log("smf_text-t32-lr0.05"),
                        "--set evaluate.questions=[\"new\",\"old\"] --set "
@@ -215,6 +218,34 @@ TEST_F(ParetoSweepTest, FinishedRunsAreNotStartedAgain) {
   // A dataset that is gone is made again, and everything that came from it.
   std::filesystem::remove(setup_.out / "seed-0/data/prepare.json");
   EXPECT_TRUE(sweep(more).failure);
+}
+
+TEST_F(ParetoSweepTest, PretrainedModelsAreTakenFromAnotherSweep) {
+  { const SweepFolder first(setup_.out, stored(settings()), false); }
+  ASSERT_FALSE(sweep(settings()).failure);
+  const std::filesystem::path from = setup_.out;
+  setup_.out = folder_ / "second";
+  json other = settings();
+  other["finetune"]["steps"] = 30;
+  { const SweepFolder second(setup_.out, stored(other), false); }
+  const auto take = [&](const json& tree) { take_pretrained(from, setup_.out, plan_, tree); };
+  take(other);
+  EXPECT_TRUE(background_files(setup_.out / "seed-4/pretrain/checkpoint").empty());
+  script("pretrain", "exit 1");  // not run again
+  ASSERT_FALSE(sweep(other).failure);
+  const json versions = versions_of_results(setup_.out);
+  EXPECT_EQ(versions["pretrained"]["from"], from.string());
+  EXPECT_EQ(versions["pretrained"]["versions"], read_sweep_settings(from)["versions"]);
+
+  // What is there stays as it is; another world, and a seed that is not there, are refused.
+  std::filesystem::remove_all(from / "seed-4");
+  take(other);
+  std::filesystem::remove_all(setup_.out / "seed-4");
+  EXPECT_TRUE(contains(user_error_of([&] { take(other); }), "no finished pretraining of seed 4"));
+  other["model"] = {{"hidden_size", 8}};
+  EXPECT_TRUE(contains(user_error_of([&] { take(other); }), "other settings of [model]"));
+  { const SweepFolder again(setup_.out, stored(settings()), true); }
+  EXPECT_FALSE(versions_of_results(setup_.out).contains("pretrained"));
 }
 
 TEST_F(ParetoSweepTest, FailureIsToldWithTheEndOfItsLog) {

@@ -16,6 +16,7 @@
 #include "train/finetune_setup.h"
 #include "train/options.h"
 #include "train/pareto_analysis.h"
+#include "train/pareto_base.h"
 #include "train/pareto_gnuplot.h"
 #include "train/pareto_plan.h"
 #include "train/pareto_plots.h"
@@ -40,6 +41,7 @@ struct Arguments {
   int jobs = 0;
   std::vector<std::int64_t> seeds;
   DeviceArgument device;
+  std::string pretrained;  // the folder of another sweep, or ""
   bool report_only = false, fresh = false, keep_checkpoints = false;
   std::string command;  // as typed
 };
@@ -112,6 +114,9 @@ int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& 
               const Arguments& arguments) {
   const SweepFolder folder(setup.out, sweep_settings(options, plan, arguments.command, setup),
                            arguments.fresh);
+  if (!arguments.pretrained.empty()) {
+    take_pretrained(arguments.pretrained, setup.out, plan, json::parse(options.json_text()));
+  }
   const std::vector<PoolJob> jobs = sweep_jobs(plan, options, setup);
   ProgressLine line;
   PoolOptions pool{.jobs = arguments.jobs, .environment = {{"OMP_NUM_THREADS", "1"}}};
@@ -184,7 +189,7 @@ int report_again(const Arguments& arguments, const fs::path& out) {
   write_report(plan, out,
                {.command = stored.at("command").get<std::string>(),
                 .settings = options.json_text(),
-                .versions = stored.at("versions")});
+                .versions = versions_of_results(out)});
   return 0;
 }
 
@@ -213,7 +218,7 @@ int run(const Arguments& arguments) {
     write_report(plan, out,
                  {.command = arguments.command,
                   .settings = options.json_text(),
-                  .versions = read_sweep_settings(out).at("versions")});
+                  .versions = versions_of_results(out)});
   }
   return status;
 }
@@ -237,8 +242,14 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
       ->delimiter(',');
   arguments.device.add_to(app);
+  auto* pretrained =
+      app.add_option("--pretrained", arguments.pretrained,
+                     "take datasets and pretrained models from the sweep in this folder, which has "
+                     "the same settings of them")
+          ->type_name("FOLDER");
   auto* report = app.add_flag("--report-only", arguments.report_only,
-                              "no runs: analyse and draw the finished sweep in --out again");
+                              "no runs: analyse and draw the finished sweep in --out again")
+                     ->excludes(pretrained);
   app.add_flag("--fresh", arguments.fresh, "delete the sweep in --out first")->excludes(report);
   app.add_flag("--keep-checkpoints", arguments.keep_checkpoints,
                "keep the finetuned models of the runs that this call makes, not only their "
@@ -248,6 +259,7 @@ int main(int argc, char** argv) {
                "  slotwise-pareto --preset smoke\n"
                "  slotwise-pareto --preset biographies --seeds 0,1,2 --out out/three-seeds\n"
                "  slotwise-pareto --preset biographies --set finetune.steps=800 --out out/longer\n"
+               "  slotwise-pareto --preset ablations --pretrained out/reproduce --seeds 0,1\n"
                "  slotwise-pareto --report-only --out out/longer --set pareto.matched_target=0.8");
   arguments.command = "slotwise-pareto";
   for (int i = 1; i < argc; ++i) arguments.command += " " + quoted(argv[i]);
