@@ -154,6 +154,9 @@ OpCase make_case(const AttentionCase& s) {
   out.bytes = 4.0 * (2.0 * tokens * heads +
                      2.0 * static_cast<double>(s.batch * s.keys * s.groups * s.size));
   out.flops = 4.0 * tokens * heads * static_cast<double>(s.keys) * (s.causal ? 0.5 : 1.0);
+  // Five products instead of two; q, out, dout and dq; k, v, dk and dv.
+  out.backward_bytes = 2.0 * out.bytes;
+  out.backward_flops = 2.5 * out.flops;
   return out;
 }
 
