@@ -100,7 +100,8 @@ case $part in
     command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on the PATH" >&2; exit 1; }
     # A test checks that each of them is registered.
     sanitized_ops=(attention product_key_select product_key_lookup weighted_bag weighted_bag_touched_rows
-      selected_row_gradient embedding count_accesses top_slots number_slots squared_norms adamw_all batch_norm rms_norm)
+      selected_row_gradient embedding count_accesses top_slots number_slots squared_norms adamw_all batch_norm rms_norm
+      row_adam row_sgd softmax_rows score_slots)
     ops=$(printf 'Ops/CudaOpTest.MatchesCpu/%s:' "${sanitized_ops[@]}")
     run memcheck 200 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/slotwise_tests" --gtest_brief=1 \
       --gtest_filter="$ops"

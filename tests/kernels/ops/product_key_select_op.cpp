@@ -123,7 +123,8 @@ const bool registered_select = register_op(
      [] {
        return std::vector<OpCase>{select_case({16384, 128, 4, 1 << 20}),
                                   select_case({4096, 1024, 32, 1 << 20})};
-     }});
+     },
+     wide_select_cases});
 
 const bool registered_softmax =
     register_op({"softmax_rows",
