@@ -50,13 +50,13 @@ run() {
 
 case $part in
   correctness)
-    run ops 240 "$bin/slotwise_tests" --gtest_brief=1 --gtest_filter='Ops/CudaOpTest*' \
+    run ops 240 "$bin/slotwise_tests" --gtest_brief=1 --gtest_filter='Ops/CudaOpTest*:Ops/CudaAttentionTest*' \
       --gtest_output="json:$out/ops.json"
     run programs 150 "$bin/slotwise_tests" --gtest_brief=1 --gtest_filter='CudaPrograms*' \
       --gtest_output="json:$out/programs.json" ;;
   sanitizer)
     command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on the PATH" >&2; exit 1; }
-    ops=''
+    ops='Ops/CudaAttentionTest.MatchesCpu/composed:'
     for op in attention product_key_select product_key_lookup weighted_bag weighted_bag_touched_rows \
       selected_row_gradient embedding count_accesses top_slots number_slots squared_norms adamw_all batch_norm rms_norm; do
       ops+="Ops/CudaOpTest.MatchesCpu/$op:"
