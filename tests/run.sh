@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
 done
 
 slotwise_install_packages
-nvcc=${CUDACXX:-$(command -v nvcc || echo "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc")}
+nvcc=$(command -v "${CUDACXX:-nvcc}" || echo "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc")
 if [ "$cuda" = yes ] && [ -x "$nvcc" ] && frontend=$(cmake/cudnn_frontend.sh); then
   configure+=(-DSLOTWISE_CUDNN_FRONTEND="$frontend")
 fi

@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(kSide* kSide) attend(AttentionProblem p, Forwa
     load_tile<kD, kKeys>(tile, at.k + p.key_at(b, begin, group), p.key_stride, end - begin, p);
     __syncthreads();
     float scores[kM][kN];
-    multiply_rows<kD>(scores, queries, tile, ty, tx);
+    multiply_rows<kD, kD == 128 ? 1 : 2>(scores, queries, tile, ty, tx);  // else registers spill
     __syncthreads();  // keys are no longer read
     load_tile<kD, kKeys>(tile, at.v + p.key_at(b, begin, group), p.key_stride, end - begin, p);
 #pragma unroll

@@ -85,7 +85,7 @@ __device__ inline float4 four_at(const float* shared) {
 }
 
 // products[i][j] = dot(rows[ty * kM + i], columns[tx + 16 j]).
-template <int kD, int kM, int kN>
+template <int kD, int kUnroll = 2, int kM, int kN>
 __device__ inline void multiply_rows(float (&products)[kM][kN], const float* rows,
                                      const float* columns, int ty, int tx) {
 #pragma unroll
@@ -93,7 +93,7 @@ __device__ inline void multiply_rows(float (&products)[kM][kN], const float* row
 #pragma unroll
     for (int j = 0; j < kN; ++j) products[i][j] = 0.0f;
   }
-#pragma unroll 2
+#pragma unroll kUnroll
   for (int d = 0; d < kD; d += 4) {
     float4 a[kM], b[kN];
 #pragma unroll
