@@ -15,6 +15,7 @@
 #include "core/files.h"
 #include "core/memory_pool.h"
 #include "core/parallel.h"
+#include "kernels/attention_body.h"
 #include "layers/functional/precision.h"
 #include "train/checkpoint.h"
 #include "train/finetune_method.h"
@@ -31,7 +32,7 @@ struct Run {
   std::string folder, shape, mode;
   int warmup = 2, steps = 8;
   std::int64_t rank = 32, rows = 256;
-  std::string device = "cpu", precision = "fp32";
+  std::string device = "cpu", precision = "fp32", attention = "auto";
   bool memory_report = false, cache = false;
 };
 
@@ -109,6 +110,7 @@ std::unique_ptr<MemoryModel> make_model(const Run& run, Device device) {
 void run_steps(const Run& run) {
   if (run.folder.empty() == run.shape.empty()) user_error("give --from FOLDER or --shape NAME");
   const Device device = find_device(run.device);
+  kernels::set_attention_choice(kernels::attention_choice_of(run.attention));
   const ProductType products(run.precision == "bf16" ? DType::bf16 : DType::f32);
   const auto made = make_model(run, device);
   MemoryModel& model = *made;
@@ -133,11 +135,14 @@ void run_steps(const Run& run) {
   const bench::StepWork work = bench::step_work(model, run.mode, batches);
   const double gemm = bench::gemm_rate(device, run.precision == "bf16" ? DType::bf16 : DType::f32);
   const double typical = bench::median(seconds);
+  const std::string attention =
+      device.is_cuda() ? kernels::describe_attention(product_type()) : "the CPU's";
   fmt::print("{}\n", json({{"shape", run.folder.empty() ? run.shape : run.folder},
                            {"mode", run.mode},
                            {"threads", thread_count()},
                            {"device", describe(device)},
                            {"precision", run.precision},
+                           {"attention", attention},
                            {"peak_bytes", memory.peak_bytes},
                            {"tokens", work.tokens},
                            {"flops", work.flops},
@@ -181,6 +186,7 @@ int main(int argc, char** argv) {
   time->add_option("--device", run.device, "cpu, cuda or auto");
   time->add_option("--precision", run.precision, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}));
+  time->add_option("--attention", run.attention, "on a GPU: auto, composed, blocked or cudnn");
   time->add_flag("--prefix-cache", run.cache, "keep what the frozen lower layers make of each row");
   time->add_flag("--memory-report", run.memory_report, "print the named allocations at the end");
   app.require_subcommand(1);

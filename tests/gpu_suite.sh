@@ -92,7 +92,7 @@ step() {  # NAME SECONDS SHAPE MODE PRECISION
 
 case $part in
   correctness)
-    run ops 240 "$bin/slotwise_tests" --gtest_brief=1 --gtest_filter='Ops/CudaOpTest*' \
+    run ops 240 "$bin/slotwise_tests" --gtest_brief=1 --gtest_filter='Ops/CudaOpTest*:Ops/CudaAttentionTest*' \
       --gtest_output="json:$out/ops.json"
     run programs 150 "$bin/slotwise_tests" --gtest_brief=1 --gtest_filter='CudaPrograms*' \
       --gtest_output="json:$out/programs.json" ;;
@@ -102,7 +102,7 @@ case $part in
     sanitized_ops=(attention product_key_select product_key_lookup weighted_bag weighted_bag_touched_rows
       selected_row_gradient embedding count_accesses top_slots number_slots squared_norms adamw_all batch_norm rms_norm
       row_adam row_sgd softmax_rows score_slots)
-    ops=$(printf 'Ops/CudaOpTest.MatchesCpu/%s:' "${sanitized_ops[@]}")
+    ops=$(printf 'Ops/CudaOpTest.MatchesCpu/%s:' "${sanitized_ops[@]}")Ops/CudaAttentionTest.MatchesCpu/composed
     run memcheck 200 compute-sanitizer --tool memcheck --error-exitcode 9 "$bin/slotwise_tests" --gtest_brief=1 \
       --gtest_filter="$ops"
     run racecheck 200 compute-sanitizer --tool racecheck --error-exitcode 9 "$bin/slotwise_tests" --gtest_brief=1 \

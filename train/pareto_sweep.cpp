@@ -113,6 +113,9 @@ class SeedJobs {
                        setup_.settings_arguments.end());
     job.command.insert(job.command.end(), arguments.begin(), arguments.end());
     if (verb != "prepare") job.command.insert(job.command.end(), {"--device", setup_.device});
+    if (verb != "prepare" && setup_.attention != "auto") {
+      job.command.insert(job.command.end(), {"--attention", setup_.attention});
+    }
     job.log = seed_folder(setup_.out, seed_) / "logs" / (run + ".txt");
     if (previous_) job.after = {*previous_};
     // What a job was made from must be there too.

@@ -24,6 +24,7 @@ struct SweepSetup {
   std::filesystem::path programs;               // where slotwise-pretrain and the others are
   std::vector<std::string> settings_arguments;  // --preset NAME --set ..., for every program
   std::string device = "cpu";                   // --device of the programs
+  std::string attention = "auto";               // --attention of the programs
   bool keep_checkpoints = false;                // the finetuned models, too
 };
 

@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_reason.h"
+#include "kernels/attention_body.h"
 #include "train/interrupt.h"
 
 namespace slotwise {
@@ -67,14 +68,25 @@ void add_seed(CLI::App& app, std::uint64_t& seed, const std::string& description
 void DeviceArgument::add_to(CLI::App& app) {
   app.add_option("--device", device, "auto (a GPU where there is one), cpu, cuda or cuda:N")
       ->capture_default_str();
+  app.add_option("--attention", attention,
+                 "on a GPU: composed, blocked, cudnn (bf16 only), or auto (cudnn where it can)")
+      ->capture_default_str();
 }
 
-Device DeviceArgument::place(std::FILE* out) const {
+Device DeviceArgument::place(std::FILE* out, DType products) const {
+  const kernels::AttentionChoice choice = kernels::attention_choice_of(attention);
   const Device found = find_device(device);
-  // Programs that answer on standard output stay silent about the device that every machine has.
-  if (out == stdout || (out != nullptr && !found.is_cpu())) {
-    fmt::print(out, "device {}\n", describe(found));
+  if (choice && !found.is_cuda()) {
+    user_error("--attention {} is a choice on CUDA devices, and this is {}; leave it out",
+               attention, describe(found));
   }
+  kernels::set_attention_choice(choice);
+  // Asked in any case: it refuses a choice that cannot be met.
+  const std::string body = found.is_cuda() ? kernels::describe_attention(products) : "";
+  // Programs that answer on standard output stay silent about the device that every machine has.
+  if (out == nullptr || (out != stdout && found.is_cpu())) return found;
+  fmt::print(out, "device {}\n", describe(found));
+  if (!body.empty()) fmt::print(out, "attention {}\n", body);
   return found;
 }
 
@@ -111,7 +123,7 @@ Device RunArguments::place() const {
     const auto before = nlohmann::json::parse(read_file(settings), nullptr, false);
     if (before.is_object()) wanted.device = before.value("device", "cpu");
   }
-  return wanted.place(run.quiet ? nullptr : stdout);
+  return wanted.place(run.quiet ? nullptr : stdout, product_type());
 }
 
 DType RunArguments::product_type() const {

@@ -31,13 +31,16 @@ struct SettingsArguments {
 void add_seed(CLI::App& app, std::uint64_t& seed,
               const std::string& description = "seed of every random choice");
 
-// --device: auto, cpu, cuda, cuda:N.
+// --device: auto, cpu, cuda, cuda:N. --attention: auto, composed, blocked, cudnn, the body of
+// attention on a CUDA device (kernels/attention_body.h), set for the whole program.
 struct DeviceArgument {
   std::string device = "auto";
+  std::string attention = "auto";
 
   void add_to(CLI::App& app);
-  // The device, named on `out` first (null: in silence).
-  Device place(std::FILE* out) const;
+  // The device, named on `out` first (null: in silence), on CUDA with the body of attention that
+  // such products take. UserError when either cannot be had.
+  Device place(std::FILE* out, DType products = DType::f32) const;
 };
 
 struct RunArguments : DeviceArgument {

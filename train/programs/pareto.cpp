@@ -205,6 +205,7 @@ int run(const Arguments& arguments) {
                    .programs = fs::read_symlink("/proc/self/exe").parent_path(),
                    .keep_checkpoints = arguments.keep_checkpoints};
   setup.device = arguments.device.place(stdout).is_cpu() ? "cpu" : arguments.device.device;
+  setup.attention = arguments.device.attention;
   setup.settings_arguments = given.preset.empty()
                                  ? std::vector<std::string>{"--config", given.config}
                                  : std::vector<std::string>{"--preset", given.preset};

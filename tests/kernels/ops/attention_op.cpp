@@ -21,6 +21,7 @@ struct AttentionCase {
   std::vector<std::int32_t> key_length{};   // empty: absent
   float std = 1.0f;
   std::vector<std::int32_t> offsets{};  // of packed rows; empty: absent
+  DType products = DType::f32;
 
   std::int64_t longest() const {
     std::int32_t most = 0;
@@ -58,7 +59,8 @@ Tensors forward(const AttentionCase& s, const Tensors& in) {
                               .offsets = optional_row(in[5]),
                               .longest = s.longest(),
                               .causal = s.causal,
-                              .scale = s.scale()});
+                              .scale = s.scale(),
+                              .products = s.products});
   return {out, log_sum_exp};
 }
 
@@ -81,7 +83,8 @@ Tensors backward(const AttentionCase& s, const Tensors& in, const Tensors& out,
                                .offsets = optional_row(in[5]),
                                .longest = s.longest(),
                                .causal = s.causal,
-                               .scale = s.scale()});
+                               .scale = s.scale(),
+                               .products = s.products});
   return {dq, dk, dv, {}, {}, {}};
 }
 
@@ -213,7 +216,34 @@ std::vector<OpCase> bench_cases() {
           make_case({8, 512, 512, 8, 2, 64}), make_case({8, 1, 512, 8, 8, 64, false})};
 }
 
+// What cuDNN takes: plain rows and bf16. Inputs are bf16 numbers, so that only what is rounded on
+// the way differs; the CPU rounds nothing.
+OpCase narrow(AttentionCase s) {
+  s.products = DType::bf16;
+  OpCase out = make_case(s);
+  for (int i = 0; i < 3; ++i) {
+    for (float& x : out.inputs[i].span<float>()) x = static_cast<float>(BFloat16(x));
+  }
+  return out;
+}
+
+std::vector<OpCase> narrow_test_cases() {
+  return {narrow({2, 13, 13, 2, 2, 16}),
+          narrow({1, 12, 12, 4, 1, 32, false}),
+          narrow({2, 5, 17, 6, 2, 8}),
+          outputs_only(narrow({2, 128, 128, 4, 2, 64})),
+          outputs_only(narrow({1, 200, 200, 2, 2, 128})),
+          outputs_only(narrow({1, 70, 150, 2, 1, 40, false}))};
+}
+
+std::vector<OpCase> narrow_bench_cases() {
+  return {narrow({8, 512, 512, 8, 8, 64}), narrow({8, 512, 512, 8, 2, 64}),
+          narrow({4, 1024, 1024, 12, 12, 64})};
+}
+
 const bool registered = register_op({"attention", test_cases, bench_cases});
+const bool narrow_registered =
+    register_op({"attention_bf16", narrow_test_cases, narrow_bench_cases});
 
 }  // namespace
 }  // namespace slotwise::testing
