@@ -90,15 +90,25 @@ Device DeviceArgument::place(std::FILE* out, DType products) const {
   return found;
 }
 
+void add_precision(CLI::App& app, std::string& precision) {
+  app.add_option("--precision", precision,
+                 "operands of matrix products: fp32, or bf16 with fp32 sums and weights")
+      ->capture_default_str();
+}
+
+DType products_of(const std::string& precision) {
+  if (precision == "fp32") return DType::f32;
+  if (precision == "bf16") return DType::bf16;
+  user_error("--precision must be fp32 or bf16, got '{}'", precision);
+}
+
 void RunArguments::add_to(CLI::App& app) {
   app.add_option("--out", run.out, "folder of this run; the same command resumes it")
       ->required()
       ->type_name("FOLDER");
   add_seed(app, seed);
   DeviceArgument::add_to(app);
-  app.add_option("--precision", precision,
-                 "operands of matrix products: fp32, or bf16 with fp32 sums and weights")
-      ->capture_default_str();
+  add_precision(app, precision);
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
   app.add_flag("--memory-report", run.memory_report,
@@ -124,12 +134,6 @@ Device RunArguments::place() const {
     if (before.is_object()) wanted.device = before.value("device", "cpu");
   }
   return wanted.place(run.quiet ? nullptr : stdout, product_type());
-}
-
-DType RunArguments::product_type() const {
-  if (precision == "fp32") return DType::f32;
-  if (precision == "bf16") return DType::bf16;
-  user_error("--precision must be fp32 or bf16, got '{}'", precision);
 }
 
 void add_examples(CLI::App& app, const std::string& examples) {

@@ -43,6 +43,10 @@ struct DeviceArgument {
   Device place(std::FILE* out, DType products = DType::f32) const;
 };
 
+// --precision fp32|bf16.
+void add_precision(CLI::App& app, std::string& precision);
+DType products_of(const std::string& precision);  // UserError when it is neither
+
 struct RunArguments : DeviceArgument {
   RunRequest run;
   std::uint64_t seed = 0;
@@ -52,7 +56,7 @@ struct RunArguments : DeviceArgument {
   // With auto a run that is resumed stays on the kind of device with which it began: another one
   // would change its numbers.
   Device place() const;
-  DType product_type() const;  // of --precision
+  DType product_type() const { return products_of(precision); }
 };
 
 // Runs the body and turns exceptions into messages and exit codes. The body returns the exit code.

@@ -211,6 +211,18 @@ std::vector<OpCase> test_cases() {
           large};
 }
 
+// Larger heads, several tiles forward and backward, causal, packed and grouped.
+std::vector<OpCase> wide_cases() {
+  return {make_case({1, 70, 70, 2, 1, 80}),
+          make_case({1, 40, 72, 4, 2, 128, true, {32}, {70}}),
+          make_case({1, 40, 40, 2, 1, 160, false}),
+          make_case({1, 33, 33, 2, 2, 256}),
+          make_case({1, 150, 150, 2, 1, 20}),
+          make_case({2, 70, 200, 2, 2, 64, true, {130, 3}, {200, 65}}),
+          packed({70, 1, 130}, 4, 2, 128, true),
+          packed({65, 129}, 1, 1, 33, false)};
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({36, 13, 13, 4, 4, 16}), make_case({8, 512, 512, 8, 8, 64}),
           make_case({8, 512, 512, 8, 2, 64}), make_case({8, 1, 512, 8, 8, 64, false})};
@@ -236,14 +248,19 @@ std::vector<OpCase> narrow_test_cases() {
           outputs_only(narrow({1, 70, 150, 2, 1, 40, false}))};
 }
 
+std::vector<OpCase> narrow_wide_cases() {
+  return {narrow({2, 128, 128, 4, 2, 64}), narrow({1, 200, 200, 2, 2, 128}),
+          narrow({1, 70, 150, 2, 1, 40, false})};
+}
+
 std::vector<OpCase> narrow_bench_cases() {
   return {narrow({8, 512, 512, 8, 8, 64}), narrow({8, 512, 512, 8, 2, 64}),
           narrow({4, 1024, 1024, 12, 12, 64})};
 }
 
-const bool registered = register_op({"attention", test_cases, bench_cases});
+const bool registered = register_op({"attention", test_cases, bench_cases, wide_cases});
 const bool narrow_registered =
-    register_op({"attention_bf16", narrow_test_cases, narrow_bench_cases});
+    register_op({"attention_bf16", narrow_test_cases, narrow_bench_cases, narrow_wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing
