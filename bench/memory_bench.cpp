@@ -1,401 +1,128 @@
-// The memory layer's kernels against their limits: bags beside a threaded copy of the same bytes,
-// the sorted backward beside an atomic scatter-add, selection beside the score GEMM, lookup over N.
-// Each share is bytes/s of the kernel over bytes/s of a limit measured in the same run on the same
-// threads: copy_share over STREAM's copy (a loop of ordinary loads and stores, bytes read +
-// written), memcpy_share over a memcpy (which writes past the cache), read_share over a sequential
-// read, the nearer limit of a kernel that hardly writes.
+// The memory layer's path against the machine: bench/memory_path.h on the CPU or a GPU, and on the
+// CPU also the kernels in the shapes of bench/notes.md (bench/memory_kernels.cpp).
 #include <benchmark/benchmark.h>
+#include <fmt/core.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstring>
-#include <vector>
+#include "bench/arguments.h"
+#include "bench/memory_path.h"
+#include "core/devices.h"
 
-#include "core/parallel.h"
-#include "core/random.h"
-#include "kernels/cpu/sgemm.h"
-#include "kernels/product_key.h"
-#include "kernels/row_optimizer.h"
-#include "kernels/weighted_bag.h"
-
-namespace slotwise {
+namespace slotwise::bench {
 namespace {
 
-constexpr std::int64_t kTableBytes = std::int64_t{256} << 20;
+constexpr const char* kHelp =
+    R"(memory_bench: the memory layer from the scores to the optimizer, each part beside the copy bandwidth and
+the GEMM rate that the same run measures. One line for each part, number of slots, row width, kind of reads
+(uniform, Zipf, recorded) and state of the caches (warm, cold); what does not fit into memory is named.
+  --device X            cpu (default), cuda, cuda:N or auto
+  --log2-slots LIST     even numbers: 2^14 to 2^24 slots are 14,16,18,20,22,24 (a GPU's default; CPU 14,18,22)
+  --widths LIST         floats of a row (default 64,256,1024,2048; CPU 64,256,1024)
+  --tokens M            tokens of a step (default 16384; CPU 1024)
+  --heads H --top-k K   reads of a token: H * K (default 4 and 32)
+  --half-key h          half of key_dim (default 256)
+  --rows T              rows that a sparse step changes (default 500)
+  --trace FILE          recorded reads, too: a file of slotwise-inspect --record-trace. They are taken in their
+                        order and over again, H * K for a token; a smaller table takes slot modulo its size,
+                        in a larger one each token draws one of the copies of the slots
+  --rounds R            rounds of which the median is given (default 11)
+  --memory-gib G        leave out what needs more (default: 0.9 of a GPU's memory, half of the machine's)
+Threads of the CPU are OMP_NUM_THREADS. The rest are Google Benchmark's options:
+  --benchmark_filter=REGEX  --benchmark_list_tests=true  --benchmark_out=FILE --benchmark_out_format=json
+Examples:
+  memory_bench --device cuda --benchmark_out=memory.json --benchmark_out_format=json
+  memory_bench --device cuda --trace trace.safetensors --benchmark_filter='/(recorded|zipf)/cold'
+  memory_bench --device cuda --log2-slots 16,18,20,22 --widths 1024 --tokens 4096 --benchmark_filter=sparse_step
+  memory_bench --log2-slots 14 --widths 64 --tokens 64 --rounds 3 --benchmark_filter='path|scores|sparse_step'
+)";
 
-Tensor normal(const Shape& shape, std::uint64_t seed, float std = 1.0f) {
-  const Tensor out = Tensor::empty(shape);
-  fill_normal(out, std, Random(seed, "bench"));
-  return out;
-}
-
-// Cheap noise for large tables.
-Tensor noise(const Shape& shape) {
-  const Tensor out = Tensor::empty(shape);
-  parallel_for(out.elements(), 1 << 16, [&](std::int64_t begin, std::int64_t end, int) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto word = static_cast<std::uint32_t>(i) * 2654435761u;
-      out.data<float>()[i] = static_cast<float>(word >> 8) * 0x1p-23f - 1.0f;
-    }
-  });
-  return out;
-}
-
-Tensor uniform_slots(const Shape& shape, std::int64_t N) {
-  const Tensor out = Tensor::empty(shape, DType::i32);
-  Random random(5, "slots");
-  for (std::int32_t& slot : out.span<std::int32_t>()) {
-    slot = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(N)));
-  }
-  return out;
-}
-
-// Zipf-like: the top 1 % of the slots get about a fifth of the reads; hot slots lie scattered.
-Tensor zipf_slots(const Shape& shape, std::int64_t N) {
-  const Tensor out = Tensor::empty(shape, DType::i32);
-  Random random(6, "slots");
-  for (std::int32_t& slot : out.span<std::int32_t>()) {
-    const double u = static_cast<double>(random.uniform());
-    const auto rank = static_cast<std::uint64_t>(static_cast<double>(N) * std::pow(u, 2.8));
-    slot = static_cast<std::int32_t>(rank * 2654435761u % static_cast<std::uint64_t>(N));
-  }
-  return out;
-}
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// One pass over 256 MiB on all threads: bytes per second.
-template <class Body>
-double pass_rate(double bytes, Body&& body) {
-  const double begin = seconds_now();
-  parallel_for(kTableBytes / 4, 1, body);
-  return bytes / (seconds_now() - begin);
-}
-
-struct LimitBuffers {
-  Tensor from = noise({kTableBytes / 4}), to = noise({kTableBytes / 4});
-};
-const LimitBuffers& limit_buffers() {
-  static const LimitBuffers buffers;
-  return buffers;
-}
-
-// STREAM's copy. Vectors by hand: a compiler would make a call of memcpy of a plain loop.
-double copy_rate() {
-  using Lanes = float __attribute__((vector_size(32)));
-  const float* in = limit_buffers().from.data<float>();
-  float* out = limit_buffers().to.data<float>();
-  return pass_rate(2.0 * static_cast<double>(kTableBytes),
-                   [=](std::int64_t first, std::int64_t last, int) {
-                     for (std::int64_t i = first / 8 * 8; i + 8 <= last; i += 8) {
-                       Lanes lanes = *reinterpret_cast<const Lanes*>(in + i);
-                       asm volatile("" : "+x"(lanes));
-                       *reinterpret_cast<Lanes*>(out + i) = lanes;
-                     }
-                   });
-}
-
-double memcpy_rate() {
-  const float* in = limit_buffers().from.data<float>();
-  float* out = limit_buffers().to.data<float>();
-  return pass_rate(
-      2.0 * static_cast<double>(kTableBytes), [=](std::int64_t first, std::int64_t last, int) {
-        std::memcpy(out + first, in + first, static_cast<std::size_t>(last - first) * 4);
-      });
-}
-
-double read_rate() {
-  const float* values = limit_buffers().from.data<float>();
-  return pass_rate(static_cast<double>(kTableBytes),
-                   [=](std::int64_t first, std::int64_t last, int) {
-                     float lanes[32] = {};
-                     for (std::int64_t i = first; i + 32 <= last; i += 32) {
-#pragma omp simd
-                       for (int lane = 0; lane < 32; ++lane) lanes[lane] += values[i + lane];
-                     }
-                     benchmark::DoNotOptimize(lanes);
-                   });
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-// Runs the loop and reports bytes/s and its shares of the limits. A shared machine's bandwidth
-// moves by a third from one second to the next, so kernel and limits are timed in turn and each
-// share is the median of 31 such rounds.
-template <class Body>
-void measure_bytes(benchmark::State& state, double bytes, Body&& body) {
-  body();
-  for (auto _ : state) body();
-  std::vector<double> rates, of_copy, of_memcpy, of_read;
-  for (int round = 0; round < 31; ++round) {
-    const double copy = copy_rate(), memory_copy = memcpy_rate(), read = read_rate();
-    const double begin = seconds_now();
-    body();
-    const double rate = bytes / (seconds_now() - begin);
-    rates.push_back(rate);
-    of_copy.push_back(rate / copy);
-    of_memcpy.push_back(rate / memory_copy);
-    of_read.push_back(rate / read);
-  }
-  state.counters["GB/s"] = median(rates) * 1e-9;
-  state.counters["copy_share"] = median(of_copy);
-  state.counters["memcpy_share"] = median(of_memcpy);
-  state.counters["read_share"] = median(of_read);
-}
-
-void copy_and_read(benchmark::State& state) {
-  for (auto _ : state) {
-  }
-  state.counters["copy_GB/s"] = copy_rate() * 1e-9;
-  state.counters["memcpy_GB/s"] = memcpy_rate() * 1e-9;
-  state.counters["read_GB/s"] = read_rate() * 1e-9;
-}
-BENCHMARK(copy_and_read)->Iterations(1);
-
-struct BagData {
-  std::int64_t M, J, N, D;
-  Tensor values, slots, weights, dy, y;
-
-  BagData(std::int64_t tokens, std::int64_t reads, std::int64_t width, bool zipf,
-          std::int64_t table_bytes = kTableBytes)
-      : M(tokens),
-        J(reads),
-        N(table_bytes / 4 / width),
-        D(width),
-        values(noise({N, D})),
-        slots(zipf ? zipf_slots({M, J}, N) : uniform_slots({M, J}, N)),
-        weights(normal({M, J}, 2)),
-        dy(normal({M, D}, 3)),
-        y(Tensor::zeros({M, D})) {}
-  double row_bytes() const { return static_cast<double>(M * J * D) * 4.0; }
-  double token_bytes() const { return static_cast<double>(M * D) * 4.0; }
-  std::int64_t touched_rows() const {
-    std::vector<bool> seen(static_cast<std::size_t>(N), false);
-    for (const std::int32_t slot : slots.span<std::int32_t>()) {
-      seen[static_cast<std::size_t>(slot)] = true;
-    }
-    return std::count(seen.begin(), seen.end(), true);
-  }
-};
-
-// Args: D, J, zipf, MiB of the table.
-void bag_forward(benchmark::State& state) {
-  const std::int64_t J = state.range(1);
-  const BagData data((std::int64_t{64} << 20) / (state.range(0) * J), J, state.range(0),
-                     state.range(2) != 0, state.range(3) << 20);
-  measure_bytes(state, data.row_bytes() + data.token_bytes(), [&] {
-    kernels::weighted_bag_forward({data.y, data.values, data.slots, data.weights});
-  });
-}
-BENCHMARK(bag_forward)
-    ->ArgNames({"D", "J", "zipf", "table_MiB"})
-    ->Args({256, 32, 0, 128})
-    ->Args({256, 32, 0, 256})
-    ->Args({256, 32, 0, 1024})
-    ->Args({1024, 128, 0, 256})
-    ->Args({1024, 128, 1, 256})
-    ->Args({64, 16, 0, 256})
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-
-// The table of the small pilot model: in the cache.
-void bag_forward_warm(benchmark::State& state) {
-  const BagData data(4096, 16, 64, false, std::int64_t{16} << 20);
-  measure_bytes(state, data.row_bytes() + data.token_bytes(), [&] {
-    kernels::weighted_bag_forward({data.y, data.values, data.slots, data.weights});
-  });
-}
-BENCHMARK(bag_forward_warm)->UseRealTime()->Unit(benchmark::kMillisecond);
-
-void bag_backward_weights(benchmark::State& state) {
-  const BagData data(1024, 64, state.range(0), false);
-  const Tensor dweights = Tensor::empty({data.M, data.J});
-  measure_bytes(state, data.row_bytes() + data.token_bytes(), [&] {
-    kernels::weighted_bag_backward_weights({{dweights}, data.dy, data.values, data.slots});
-  });
-}
-BENCHMARK(bag_backward_weights)
-    ->ArgName("D")
-    ->Arg(256)
-    ->Arg(1024)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-
-// Accumulating into the table's gradient; minimum bytes: dy once, touched rows read and written.
-template <class Backward>
-void measure_backward(benchmark::State& state, Backward&& backward) {
-  const BagData data(2048, 32, state.range(0), state.range(1) != 0);
-  const Tensor dvalues = Tensor::zeros({data.N, data.D});
-  const double touched_bytes = static_cast<double>(data.touched_rows() * data.D) * 4.0;
-  measure_bytes(state, data.token_bytes() + 2.0 * touched_bytes, [&] { backward(data, dvalues); });
-}
-
-void bag_backward_values_sorted(benchmark::State& state) {
-  measure_backward(state, [](const BagData& data, const Tensor& dvalues) {
-    kernels::weighted_bag_backward_values({{dvalues, true}, data.dy, data.slots, data.weights});
-  });
-}
-BENCHMARK(bag_backward_values_sorted)
-    ->ArgNames({"D", "zipf"})
-    ->ArgsProduct({{64, 256, 1024}, {0, 1}})
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-
-// The rung below: every access adds atomically, in an order that changes from run to run.
-void bag_backward_values_atomic(benchmark::State& state) {
-  measure_backward(state, [](const BagData& data, const Tensor& dvalues) {
-    parallel_for(data.M * data.J, 256, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t access = begin; access < end; ++access) {
-        const float weight = data.weights.data<float>()[access];
-        const float* dy = data.dy.data<float>() + access / data.J * data.D;
-        float* row = dvalues.data<float>() + data.slots.data<std::int32_t>()[access] * data.D;
-        for (std::int64_t d = 0; d < data.D; ++d) {
-#pragma omp atomic
-          row[d] += weight * dy[d];
-        }
-      }
-    });
-  });
-}
-BENCHMARK(bag_backward_values_atomic)
-    ->ArgNames({"D", "zipf"})
-    ->ArgsProduct({{64, 256, 1024}, {0, 1}})
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-
-// 500 chosen rows of a table whose size must not matter.
-void selected_rows(benchmark::State& state) {
-  const std::int64_t N = std::int64_t{1} << state.range(0), t = 500, D = 64;
-  const Tensor slots = uniform_slots({4096, 16}, std::int64_t{1} << 14);
-  const Tensor map = Tensor::from(std::vector<std::int32_t>(static_cast<std::size_t>(N), -1), {N});
-  for (std::int32_t row = 0; row < t; ++row) map.data<std::int32_t>()[row * 31] = row;
-  const Tensor weights = normal({4096, 16}, 1), dy = normal({4096, D}, 2);
-  const Tensor gradient = Tensor::zeros({t, D});
-  for (auto _ : state) kernels::selected_row_gradient({{gradient}, dy, slots, weights, map});
-}
-BENCHMARK(selected_rows)
-    ->ArgName("log2_N")
-    ->DenseRange(16, 22, 3)
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
-
-// Beside score_gemm below: the same 1024 queries.
-void select(benchmark::State& state) {
-  const std::int64_t n = state.range(0), k = state.range(1), rows = 1024;
-  const Tensor half_scores = normal({rows, 2, n}, 1);
-  const Tensor slots = Tensor::empty({rows, k}, DType::i32), scores = Tensor::empty({rows, k});
-  for (auto _ : state) kernels::product_key_select({slots, scores, half_scores});
-  state.SetItemsProcessed(state.iterations() * rows);
-}
-BENCHMARK(select)
-    ->ArgNames({"n", "k"})
-    ->Args({128, 4})
-    ->Args({256, 4})
-    ->Args({256, 8})
-    ->Args({1024, 32})
-    ->Args({2048, 32})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
-
-void score_gemm(benchmark::State& state) {
-  const std::int64_t n = state.range(0), h = state.range(1), rows = 1024;
-  const Tensor query = normal({rows, 2, h}, 1), keys = normal({2, n, h}, 2);
-  const Tensor half_scores = Tensor::empty({rows, 2, n});
-  for (auto _ : state) {
-    for (std::int64_t half = 0; half < 2; ++half) {
-      kernels::cpu::sgemm({.transpose_b = true,
-                           .m = rows,
-                           .n = n,
-                           .k = h,
-                           .a = query.data<float>() + half * h,
-                           .lda = 2 * h,
-                           .b = keys.data<float>() + half * n * h,
-                           .ldb = h,
-                           .c = half_scores.data<float>() + half * n,
-                           .ldc = 2 * n});
+std::vector<std::int64_t> even_exponents(const std::vector<std::int64_t>& list) {
+  for (const std::int64_t exponent : list) {
+    if (exponent % 2 != 0 || exponent > 30) {
+      user_error("--log2-slots takes even numbers up to 30 (slots are a square), got {}", exponent);
     }
   }
-  state.SetItemsProcessed(state.iterations() * rows);
+  return list;
 }
-BENCHMARK(score_gemm)
-    ->ArgNames({"n", "h"})
-    ->Args({256, 32})
-    ->Args({1024, 64})
-    ->Args({1024, 256})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
 
-// The whole lookup and its backward; time ~ N^e: the exponent comes out of the 2^14 and 2^22 lines.
-struct LookupData {
-  Tensor query, keys, slots, weights;
-
-  LookupData(std::int64_t n, std::int64_t h, std::int64_t k)
-      : query(normal({2048, 1, 2, h}, 1)),
-        keys(normal({1, 2, n, h}, 2, 1.0f / std::sqrt(static_cast<float>(h)))),
-        slots(Tensor::empty({2048, 1, k}, DType::i32)),
-        weights(Tensor::empty({2048, 1, k})) {}
+struct Asked {
+  PathShape shape;
+  PathPlan plan;
+  std::optional<AccessTrace> trace;
 };
 
-void lookup(benchmark::State& state) {
-  const LookupData data(std::int64_t{1} << state.range(0) / 2, state.range(1), 32);
-  for (auto _ : state) {
-    kernels::product_key_lookup({data.slots, data.weights, data.query, data.keys});
+Asked read_arguments(Arguments& arguments) {
+  Asked out;
+  PathShape& shape = out.shape;
+  PathPlan& plan = out.plan;
+  using List = std::vector<std::int64_t>;
+  shape.device = find_device(arguments.text("--device", "cpu"));
+  const bool gpu = shape.device.is_cuda();
+  shape.tokens = arguments.number("--tokens", gpu ? 16384 : 1024);
+  shape.heads = arguments.number("--heads", shape.heads);
+  shape.top_k = arguments.number("--top-k", shape.top_k);
+  shape.half_key = arguments.number("--half-key", shape.half_key);
+  shape.chosen = arguments.number("--rows", shape.chosen);
+  plan.log2_slots = even_exponents(
+      arguments.numbers("--log2-slots", gpu ? List{14, 16, 18, 20, 22, 24} : List{14, 18, 22}));
+  plan.widths =
+      arguments.numbers("--widths", gpu ? List{64, 256, 1024, 2048} : List{64, 256, 1024});
+  plan.rounds = static_cast<int>(std::min<std::int64_t>(arguments.number("--rounds", 11), 1 << 20));
+  const auto memory = static_cast<double>(memory_bytes(shape.device)) * (gpu ? 0.9 : 0.5);
+  const std::int64_t asked = arguments.number("--memory-gib", 1 << 20);
+  plan.memory_bytes = std::min(memory, static_cast<double>(asked) * (1 << 30));
+  plan.reads = {Reads::uniform, Reads::zipf};
+  if (const std::string file = arguments.text("--trace", ""); !file.empty()) {
+    out.trace = load_access_trace(file);
+    plan.reads.push_back(Reads::recorded);
   }
-  state.SetItemsProcessed(state.iterations() * 2048);
+  for (const std::int64_t exponent : plan.log2_slots) {
+    const std::int64_t n = std::int64_t{1} << exponent / 2;
+    if (shape.top_k > n || shape.chosen > n * n) {
+      user_error("2^{} slots are too few for --top-k {} and --rows {}", exponent, shape.top_k,
+                 shape.chosen);
+    }
+  }
+  if (shape.chosen > shape.accesses()) {
+    user_error("--rows {} are more than the {} reads of a step", shape.chosen, shape.accesses());
+  }
+  return out;
 }
-BENCHMARK(lookup)
-    ->ArgNames({"log2_N", "h"})
-    ->ArgsProduct({{14, 16, 18, 20, 22}, {64, 256}})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
 
-void lookup_backward(benchmark::State& state) {
-  const LookupData data(std::int64_t{1} << state.range(0) / 2, state.range(1), 32);
-  kernels::product_key_lookup({data.slots, data.weights, data.query, data.keys});
-  const Tensor dweights = normal(data.weights.shape(), 3);
-  const Tensor dquery = Tensor::empty(data.query.shape()), dkeys = Tensor::empty(data.keys.shape());
-  for (auto _ : state) {
-    kernels::product_key_lookup_backward(
-        {{dquery}, {dkeys}, dweights, data.slots, data.weights, data.query, data.keys});
+int run(int argc, char** argv) {
+  Arguments arguments(argc, argv);
+  if (arguments.flag("--help")) {
+    fmt::print("{}", kHelp);
+    return 0;
   }
-  state.SetItemsProcessed(state.iterations() * 2048);
-}
-BENCHMARK(lookup_backward)
-    ->ArgNames({"log2_N", "h"})
-    ->ArgsProduct({{16, 20}, {64, 256}})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
-
-// Bytes: value, both moments read and written, gradient read.
-void row_adam(benchmark::State& state) {
-  const std::int64_t t = state.range(0), D = state.range(1), N = 100000;
-  const Tensor values = noise({N, D}), first = noise({t, D});
-  const Tensor second = Tensor::zeros({t, D}), gradient = noise({t, D});
-  const Tensor steps = Tensor::zeros({t}, DType::i32);
-  const Tensor rows = Tensor::empty({t}, DType::i32), state_row = Tensor::empty({t}, DType::i32);
-  for (std::int32_t i = 0; i < t; ++i) {
-    rows.data<std::int32_t>()[i] = static_cast<std::int32_t>(std::int64_t{i} * 7919 % N);
-    state_row.data<std::int32_t>()[i] = i;
+  Asked asked = read_arguments(arguments);
+  benchmark::Initialize(&arguments.count, arguments.words.data());
+  if (benchmark::ReportUnrecognizedArguments(arguments.count, arguments.words.data())) return 2;
+  if (!asked.shape.device.is_cpu()) benchmark::ClearRegisteredBenchmarks();
+  benchmark::AddCustomContext("device", describe(asked.shape.device));
+  benchmark::AddCustomContext("tokens", std::to_string(asked.shape.tokens));
+  benchmark::AddCustomContext("reads of a token", std::to_string(asked.shape.reads()));
+  if (asked.trace) benchmark::AddCustomContext("trace", asked.trace->source);
+  const auto data = std::make_shared<PathData>(asked.shape, std::move(asked.trace));
+  std::string left_out;
+  for (const std::string& name : register_path(data, asked.plan)) {
+    fmt::print(stderr, "left out: {}\n", name);
+    left_out += (left_out.empty() ? "" : "; ") + name;
   }
-  measure_bytes(state, static_cast<double>(t * D) * 4.0 * 7.0, [&] {
-    kernels::row_adam({values, first, second, steps, rows, state_row, gradient, 1e-3f});
-  });
+  benchmark::AddCustomContext("left out", left_out.empty() ? "nothing" : left_out);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::ClearRegisteredBenchmarks();  // they hold tensors
+  benchmark::Shutdown();
+  return 0;
 }
-BENCHMARK(row_adam)
-    ->ArgNames({"t", "D"})
-    ->Args({500, 64})
-    ->Args({500, 1024})
-    ->Args({20000, 256})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
 
 }  // namespace
-}  // namespace slotwise
+}  // namespace slotwise::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  try {
+    return slotwise::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "memory_bench: {}\n", error.what());
+    return 1;
+  }
+}

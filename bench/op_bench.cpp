@@ -1,33 +1,56 @@
-// Google Benchmark over every registered op's bench cases, forward and backward, with bytes/s and
-// FLOP/s. What they are to be judged against comes first: limit/copy (read + written bytes) and
-// limit/gemm (1024^3 on the CPU, 8192^3 on a GPU; there in bf16, too). Choose with
-// --benchmark_filter, threads with OMP_NUM_THREADS, the device with --device cpu|cuda|auto (cpu).
-// On a GPU times are by events, over several runs in a row.
+// Google Benchmark over every registered op's bench cases, forward and backward. Each line gives
+// the bytes and FLOPs that the op cannot do without, bytes/s and FLOP/s, and their shares of what
+// the same run measured of the machine: copy_share (bench/limits.h) and gemm_share (f32, or bf16
+// where the operands are). Lines without a kernel of their own come first: limit/copy and
+// limit/gemm. On a GPU times are by events, over several runs in a row.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <vector>
 
+#include "bench/arguments.h"
+#include "bench/limits.h"
 #include "core/device_timer.h"
 #include "core/devices.h"
-#include "core/parallel.h"
-#include "kernels/elementwise.h"
-#include "kernels/gemm.h"
 #include "tests/support/op_registry.h"
 
 namespace slotwise {
 namespace {
 
-void set_rates(benchmark::State& state, double bytes, double flops) {
-  using benchmark::Counter;
-  const auto rate = [](double value) { return Counter(value, Counter::kIsIterationInvariantRate); };
-  if (bytes > 0.0) state.counters["bytes/s"] = rate(bytes);
-  if (flops > 0.0) state.counters["FLOP/s"] = rate(flops);
-}
+constexpr const char* kHelp =
+    R"(op_bench: every op of the catalogue against copy bandwidth and GEMM rate.
+  --device X   cpu (default), cuda, cuda:N or auto
+Threads of the CPU are OMP_NUM_THREADS. The rest are Google Benchmark's options:
+  --benchmark_filter=REGEX   --benchmark_min_time=SECONDS   --benchmark_list_tests=true
+  --benchmark_out=FILE --benchmark_out_format=json
+Examples:
+  op_bench --benchmark_filter='limit|rms_norm'
+  op_bench --device cuda --benchmark_min_time=0.2 --benchmark_out=ops.json --benchmark_out_format=json
+)";
 
 Device g_device;
+
+struct Work {
+  double bytes, flops;
+  DType operands = DType::f32;
+};
+
+void set_rates(benchmark::State& state, const Work& work, double seconds) {
+  state.counters["bytes"] = work.bytes;
+  state.counters["FLOPs"] = work.flops;
+  if (work.bytes > 0.0) {
+    std::vector<double> copies;
+    for (int round = 0; round < 3; ++round) copies.push_back(bench::copy_rate(g_device));
+    state.counters["bytes/s"] = work.bytes / seconds;
+    state.counters["copy_share"] = work.bytes / seconds / bench::median(copies);
+  }
+  if (work.flops > 0.0) {
+    state.counters["FLOP/s"] = work.flops / seconds;
+    state.counters["gemm_share"] = work.flops / seconds / bench::gemm_rate(g_device, work.operands);
+  }
+}
 
 testing::Tensors on_device(const testing::Tensors& tensors) {
   testing::Tensors moved;
@@ -37,133 +60,145 @@ testing::Tensors on_device(const testing::Tensors& tensors) {
   return moved;
 }
 
+// `run` gives the seconds of one run.
+template <class Run>
+void measure_seconds(benchmark::State& state, const Work& work, Run&& run) {
+  double total = 0.0;
+  for (auto _ : state) {
+    const double seconds = run();
+    state.SetIterationTime(seconds);
+    total += seconds;
+  }
+  set_rates(state, work, total / static_cast<double>(state.iterations()));
+}
+
 template <class Body>
-void measure(benchmark::State& state, double bytes, double flops, Body&& body) {
+void measure(benchmark::State& state, const Work& work, Body&& body) {
   const int runs = g_device.is_cuda() ? 10 : 1;
   DeviceTimer timer(g_device);
   if (g_device.is_cuda()) body();  // the first one allocates and chooses kernels
-  for (auto _ : state) {
+  measure_seconds(state, work, [&] {
     timer.start();
     for (int run = 0; run < runs; ++run) body();
-    state.SetIterationTime(timer.stop() / runs);
-  }
-  set_rates(state, bytes, flops);
-}
-
-void copy_limit(benchmark::State& state) {
-  const std::int64_t size = std::int64_t{g_device.is_cuda() ? 4096 : 256} << 20;
-  const Tensor from = Tensor::zeros({size}, DType::u8, g_device);
-  const Tensor to = Tensor::zeros({size}, DType::u8, g_device);
-  measure(state, 2.0 * static_cast<double>(size), 0.0, [&] {
-    if (!g_device.is_cpu()) return to.copy_from(from);
-    std::uint8_t* target = to.data<std::uint8_t>();
-    const std::uint8_t* source = from.data<std::uint8_t>();
-    parallel_for(size, 1 << 20, [=](std::int64_t begin, std::int64_t end, int) {
-      std::memcpy(target + begin, source + begin, static_cast<std::size_t>(end - begin));
-    });
-    benchmark::ClobberMemory();
+    return timer.stop() / runs;
   });
 }
 
+void copy_limit(benchmark::State& state) {
+  const auto bytes = static_cast<double>(bench::copy_bytes(g_device));
+  measure_seconds(state, {bytes, 0.0}, [=] { return bytes / bench::copy_rate(g_device); });
+}
+
 void gemm_limit(benchmark::State& state, DType operands) {
-  const std::int64_t size = g_device.is_cuda() ? 8192 : 1024;
-  const auto operand = [&](std::uint64_t seed) {
-    const Tensor x = testing::random_normal({size, size}, seed).to(g_device);
-    const Tensor out = Tensor::empty(x.shape(), operands, g_device);
-    kernels::cast({.y = out, .x = x});
-    return out;
-  };
-  const Tensor a = operand(1), b = operand(2);
-  const Tensor c = Tensor::empty({size, size}, DType::f32, g_device);
-  measure(state, 0.0, 2.0 * static_cast<double>(size * size * size),
-          [&] { kernels::gemm({.c = c, .a = a, .b = b}); });
+  const double flops = bench::gemm_flops(g_device);
+  measure_seconds(state, {0.0, flops, operands},
+                  [=] { return flops / bench::gemm_rate(g_device, operands); });
 }
 
 // Cases are made when their benchmark runs, not all at once: together they would fill the memory.
-testing::OpCase bench_case(const testing::Op& op, std::size_t index) {
-  return op.bench_cases().at(index);
+// The last one is kept, because Google Benchmark calls for more and more runs of it.
+struct Current {
+  const testing::Op* op = nullptr;
+  std::size_t index = 0;
+  testing::OpCase test;
+  testing::Tensors inputs;  // on the device
+};
+Current g_current;
+
+const Current& bench_case(const testing::Op& op, std::size_t index) {
+  if (g_current.op == &op && g_current.index == index) return g_current;
+  g_current = {};
+  testing::OpCase test = op.bench_cases().at(index);
+  testing::Tensors inputs = on_device(test.inputs);
+  g_current = {&op, index, std::move(test), std::move(inputs)};
+  return g_current;
+}
+
+DType operands_of(const testing::OpCase& test) {
+  const bool narrow = std::any_of(test.inputs.begin(), test.inputs.end(), [](const Tensor& x) {
+    return x.defined() && x.dtype() == DType::bf16;
+  });
+  return narrow ? DType::bf16 : DType::f32;
 }
 
 void forward(benchmark::State& state, const testing::Op& op, std::size_t index) {
-  const testing::OpCase test = bench_case(op, index);
-  const testing::Tensors inputs = on_device(test.inputs);
-  measure(state, test.bytes, test.flops, [&] { benchmark::DoNotOptimize(test.forward(inputs)); });
+  const Current& now = bench_case(op, index);
+  const Work work{now.test.bytes, now.test.flops, operands_of(now.test)};
+  if (now.test.timed) return measure(state, work, [&] { now.test.timed(now.inputs); });
+  measure(state, work, [&] { benchmark::DoNotOptimize(now.test.forward(now.inputs)); });
 }
 
 void backward(benchmark::State& state, const testing::Op& op, std::size_t index) {
-  const testing::OpCase test = bench_case(op, index);
-  const testing::Tensors inputs = on_device(test.inputs);
-  const testing::Tensors outputs = test.forward(inputs);
+  const Current& now = bench_case(op, index);
+  const testing::Tensors outputs = now.test.forward(now.inputs);
   testing::Tensors grads(outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const bool wanted = test.output_has_gradient.empty() || test.output_has_gradient[i];
-    if (wanted && outputs[i].dtype() == DType::f32) {
+    const auto& wanted = now.test.output_has_gradient;
+    if ((wanted.empty() || wanted[i]) && outputs[i].dtype() == DType::f32) {
       grads[i] = testing::random_normal(outputs[i].shape(), i).to(g_device);
     }
   }
-  measure(state, 0.0, 0.0,
-          [&] { benchmark::DoNotOptimize(test.backward(inputs, outputs, grads)); });
+  measure(state, {now.test.backward_bytes, now.test.backward_flops, operands_of(now.test)},
+          [&] { benchmark::DoNotOptimize(now.test.backward(now.inputs, outputs, grads)); });
 }
 
-void register_all() {
-  benchmark::RegisterBenchmark("limit/copy", copy_limit)->UseManualTime();
-  benchmark::RegisterBenchmark("limit/gemm", gemm_limit, DType::f32)->UseManualTime();
+void register_limits() {
+  benchmark::RegisterBenchmark("limit/copy", copy_limit)->UseManualTime()->Iterations(5);
+  benchmark::RegisterBenchmark("limit/gemm", gemm_limit, DType::f32)
+      ->UseManualTime()
+      ->Iterations(1);
   if (g_device.is_cuda()) {
-    benchmark::RegisterBenchmark("limit/gemm_bf16", gemm_limit, DType::bf16)->UseManualTime();
+    benchmark::RegisterBenchmark("limit/gemm_bf16", gemm_limit, DType::bf16)
+        ->UseManualTime()
+        ->Iterations(1);
   }
+}
+
+void register_ops() {
   for (const testing::Op& op : testing::registered_ops()) {
-    if (!op.bench_cases) continue;
     const std::vector<testing::OpCase> cases = op.bench_cases();
     for (std::size_t i = 0; i < cases.size(); ++i) {
-      const std::string name = op.name + "/" + cases[i].label;
+      const testing::OpCase& test = cases[i];
+      SLOTWISE_CHECK(test.bytes > 0.0 && (!test.backward || test.backward_bytes > 0.0),
+                     "[bench] {} {} does not say its bytes", op.name, test.label);
+      const std::string name = op.name + "/" + test.label;
       const auto add = [&](const std::string& full, auto run) {
         benchmark::RegisterBenchmark(full.c_str(), [&op, i, run](benchmark::State& state) {
           run(state, op, i);
         })->UseManualTime();
       };
       add(name, forward);
-      if (cases[i].backward) add(name + "/backward", backward);
+      if (test.backward) add(name + "/backward", backward);
     }
   }
+}
+
+int run(int argc, char** argv) {
+  bench::Arguments arguments(argc, argv);
+  if (arguments.flag("--help")) {
+    std::fputs(kHelp, stdout);
+    return 0;
+  }
+  g_device = find_device(arguments.text("--device", "cpu"));
+  benchmark::Initialize(&arguments.count, arguments.words.data());
+  if (benchmark::ReportUnrecognizedArguments(arguments.count, arguments.words.data())) return 2;
+  benchmark::AddCustomContext("device", describe(g_device));
+  register_limits();
+  register_ops();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  g_current = {};
+  return 0;
 }
 
 }  // namespace
 }  // namespace slotwise
 
-namespace {
-
-// Takes --device X or --device=X out of the arguments.
-std::string take_device(int& argc, char** argv) {
-  std::string device = "cpu";
-  int kept = 1;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--device" && i + 1 < argc) {
-      device = argv[++i];
-    } else if (word.starts_with("--device=")) {
-      device = word.substr(word.find('=') + 1);
-    } else {
-      argv[kept++] = argv[i];
-    }
-  }
-  argc = kept;
-  return device;
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
   try {
-    slotwise::g_device = slotwise::find_device(take_device(argc, argv));
+    return slotwise::run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "op_bench: %s\n", error.what());
     return 1;
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::AddCustomContext("device", slotwise::describe(slotwise::g_device));
-  slotwise::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
 }

@@ -23,6 +23,10 @@ def rotate(x, cos, sin):
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
 
 
+def memory_layers(config):
+    return config.get("memory", {}).get("layers", [])
+
+
 class LoraLinear(nn.Linear):
     """A linear layer; with adapters y = W x + scale * B (A x)."""
 
@@ -88,9 +92,14 @@ class Memory(nn.Module):
             slots, self.values, mode="sum", per_sample_weights=weights)
 
     def lookup(self, x):
-        """x [M, C] -> slots [M, H * k], weights [M, H * k]."""
-        M = x.shape[0]
-        q = F.rms_norm(self.query(x).view(M, self.heads * 2, self.half), (self.half,), eps=self.eps)
+        """x [M, C] -> slots [M, H * k], weights [M, H * k]. Scores stay fp32 under autocast: in bf16 most queries have ties."""
+        q = self.query(x).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return self.select(q)
+
+    def select(self, q):
+        M = q.shape[0]
+        q = F.rms_norm(q.view(M, self.heads * 2, self.half), (self.half,), eps=self.eps)
         keys = self.keys.view(self.heads * 2, self.n, self.half)
         scores = torch.bmm(q.transpose(0, 1), keys.transpose(1, 2)).view(self.heads, 2, M, self.n)
         best, index = scores.topk(self.k)
@@ -115,7 +124,7 @@ class Block(nn.Module):
         self.input_layernorm = nn.Parameter(torch.ones(config["hidden_size"]))
         self.post_attention_layernorm = nn.Parameter(torch.ones(config["hidden_size"]))
         self.self_attn = Attention(config)
-        self.mlp = Memory(config) if layer in config["memory"]["layers"] else FeedForward(config)
+        self.mlp = Memory(config) if layer in memory_layers(config) else FeedForward(config)
 
     def forward(self, x, cos, sin):
         norm = lambda t, gain: F.rms_norm(t, gain.shape, gain, self.eps)
@@ -132,6 +141,8 @@ class MemoryLanguageModel(nn.Module):
         self.layers = nn.ModuleList(Block(config, i) for i in range(config["num_hidden_layers"]))
         self.norm = nn.Parameter(torch.ones(hidden))
         self.lm_head = nn.Linear(hidden, vocabulary, bias=False)
+        if config.get("tie_word_embeddings"):
+            self.lm_head.weight = self.embed_tokens.weight
         dim = config.get("head_dim") or hidden // config["num_attention_heads"]
         cos, sin = rotary_table(config["max_position_embeddings"], dim, config["rope_theta"])
         self.register_buffer("cos", cos)
@@ -139,14 +150,14 @@ class MemoryLanguageModel(nn.Module):
 
     @property
     def memory(self):
-        (layer,) = self.config["memory"]["layers"]
-        return self.layers[layer].mlp
+        """The memory layer; None where the model has none."""
+        layers = memory_layers(self.config)
+        return self.layers[layers[0]].mlp if layers else None
 
     def own_name(self, name):
         """The parameter here that a checkpoint calls `name`."""
-        (layer,) = self.config["memory"]["layers"]
         if name == "model.memory.values":
-            return f"layers.{layer}.mlp.values"
+            return f"layers.{memory_layers(self.config)[0]}.mlp.values"
         name = name.removeprefix("model.").replace(".memory.", ".mlp.")
         return name.removesuffix(".weight") if name.endswith("norm.weight") else name
 

@@ -20,11 +20,11 @@ def here(array):
 
 def adamw(model, rate, beta2, decay, value_scale):
     """Decay on matrices and embeddings, a rate of its own for the table; the fused step of PyTorch."""
-    values = model.memory.values
+    values = model.memory.values if model.memory is not None else None
     others = [p for p in model.parameters() if p.requires_grad and p is not values]
     groups = [{"params": [p for p in others if p.ndim > 1], "weight_decay": decay},
               {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0}]
-    if values.requires_grad:
+    if values is not None and values.requires_grad:
         groups.append({"params": [values], "weight_decay": 0.0, "lr": rate * value_scale})
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=(0.9, beta2), fused=True), others, values
 
@@ -40,7 +40,7 @@ class DenseStep:
         loss = self.model.loss(tokens, targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.others, 1.0)
-        if self.values.requires_grad:
+        if self.values is not None and self.values.requires_grad:
             torch.nn.utils.clip_grad_norm_([self.values], 1.0)
         self.optimizer.step()
         return loss.item()

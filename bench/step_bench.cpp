@@ -1,17 +1,21 @@
 // step_bench: times whole steps (pretraining, full, LoRA, sparse memory finetuning) of a fixed
-// shape. `make` writes weights and batches that a peer can read, `run` prints the losses and the
-// seconds of each step as one line of JSON. bench/compare_pytorch.py drives it.
+// shape. `make` writes weights and batches that a peer can read, `run` prints one line of JSON: the
+// losses and seconds of each step, tokens and FLOPs of one, and the GEMM rate measured in the same
+// run. bench/compare_pytorch.py drives it.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "bench/limits.h"
 #include "bench/step_shapes.h"
+#include "bench/step_work.h"
 #include "core/devices.h"
 #include "core/files.h"
 #include "core/memory_pool.h"
 #include "core/parallel.h"
+#include "kernels/attention_body.h"
 #include "layers/functional/precision.h"
 #include "train/checkpoint.h"
 #include "train/finetune_method.h"
@@ -28,7 +32,7 @@ struct Run {
   std::string folder, shape, mode;
   int warmup = 2, steps = 8;
   std::int64_t rank = 32, rows = 256;
-  std::string device = "cpu", precision = "fp32";
+  std::string device = "cpu", precision = "fp32", attention = "auto";
   bool memory_report = false, cache = false;
 };
 
@@ -106,6 +110,7 @@ std::unique_ptr<MemoryModel> make_model(const Run& run, Device device) {
 void run_steps(const Run& run) {
   if (run.folder.empty() == run.shape.empty()) user_error("give --from FOLDER or --shape NAME");
   const Device device = find_device(run.device);
+  kernels::set_attention_choice(kernels::attention_choice_of(run.attention));
   const ProductType products(run.precision == "bf16" ? DType::bf16 : DType::f32);
   const auto made = make_model(run, device);
   MemoryModel& model = *made;
@@ -117,7 +122,8 @@ void run_steps(const Run& run) {
       run.mode == "pretrain" ? inputs.pretrain : inputs.finetune;
   if (run.cache) method->expect({inputs_of(batches)});
   if (run.mode == "pretrain") start_in_the_middle(*method);
-  json losses = json::array(), seconds = json::array();
+  json losses = json::array();
+  std::vector<double> seconds;
   for (int step = 0; step < run.warmup + run.steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
     const TokenBatch& batch = batches[static_cast<std::size_t>(step) % batches.size()];
@@ -125,37 +131,62 @@ void run_steps(const Run& run) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (step >= run.warmup) seconds.push_back(took.count());
   }
-  fmt::print("{}\n", json({{"threads", thread_count()},
+  const PoolReport memory = MemoryPool::of(device).report();  // before the limit takes its share
+  const bench::StepWork work = bench::step_work(model, run.mode, batches);
+  const double gemm = bench::gemm_rate(device, run.precision == "bf16" ? DType::bf16 : DType::f32);
+  const double typical = bench::median(seconds);
+  const std::string attention =
+      device.is_cuda() ? kernels::describe_attention(product_type()) : "the CPU's";
+  fmt::print("{}\n", json({{"shape", run.folder.empty() ? run.shape : run.folder},
+                           {"mode", run.mode},
+                           {"threads", thread_count()},
                            {"device", describe(device)},
                            {"precision", run.precision},
-                           {"peak_bytes", MemoryPool::of(device).report().peak_bytes},
+                           {"attention", attention},
+                           {"peak_bytes", memory.peak_bytes},
+                           {"tokens", work.tokens},
+                           {"flops", work.flops},
+                           {"tokens_per_second", work.tokens / typical},
+                           {"gemm_flops_per_second", gemm},
+                           {"gemm_share", work.flops / typical / gemm},
                            {"losses", losses},
                            {"seconds", seconds}})
                          .dump());
-  if (run.memory_report) fmt::print("{}", MemoryPool::of(device).report().table());
+  if (run.memory_report) fmt::print("{}", memory.table());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Times whole training steps of a fixed shape; OMP_NUM_THREADS sets the threads."};
+  app.footer(
+      "Examples:\n"
+      "  step_bench run --shape gpt2 --mode pretrain --device cuda --precision bf16\n"
+      "  step_bench run --shape paper --mode smf_adam --device cuda --precision bf16 --rows 500\n"
+      "  step_bench run --shape tiny --mode lora\n"
+      "  step_bench make --shape d512 --out out/d512 && step_bench run --from out/d512 --mode "
+      "full");
   std::string shape_name, dataset, out;
   Run run;
   CLI::App* make = app.add_subcommand("make", "write weights and batches of a shape");
-  make->add_option("--shape", shape_name, "biographies, d512, gpt2 or paper")->required();
+  make->add_option("--shape", shape_name, "biographies, d512, gpt2, paper, tiny, tiny_dense")
+      ->required();
   make->add_option("--data", dataset, "dataset folder of the biographies");
   make->add_option("--out", out, "folder to write")->required();
   CLI::App* time = app.add_subcommand("run", "time steps from such a folder");
   time->add_option("--from", run.folder, "folder that `make` wrote");
-  time->add_option("--shape", run.shape, "without files: d512, gpt2 or paper, drawn afresh");
+  time->add_option("--shape", run.shape, "without files: any but biographies, drawn afresh");
   time->add_option("--mode", run.mode, "pretrain, full, lora, smf_sgd or smf_adam")->required();
-  time->add_option("--warmup", run.warmup, "steps before the clock counts");
-  time->add_option("--steps", run.steps, "steps timed");
+  time->add_option("--warmup", run.warmup, "steps before the clock counts")
+      ->check(CLI::Range(0, 1 << 20).description(""));
+  time->add_option("--steps", run.steps, "steps timed")
+      ->check(CLI::Range(1, 1 << 20).description(""));
   time->add_option("--rank", run.rank, "LoRA's rank");
   time->add_option("--rows", run.rows, "rows that sparse memory finetuning may change");
   time->add_option("--device", run.device, "cpu, cuda or auto");
   time->add_option("--precision", run.precision, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}));
+  time->add_option("--attention", run.attention, "on a GPU: auto, composed, blocked or cudnn");
   time->add_flag("--prefix-cache", run.cache, "keep what the frozen lower layers make of each row");
   time->add_flag("--memory-report", run.memory_report, "print the named allocations at the end");
   app.require_subcommand(1);

@@ -36,6 +36,19 @@ constexpr const char* kPaper = R"({
   "memory": {"layers": [12], "sub_keys": 1024, "heads": 4, "top_k": 32, "key_dim": 1024,
              "value_dim": 1024, "query_norm": "rms", "value_std": 0.02}})";
 
+// To try the programs with: a second on one core.
+constexpr const char* kTiny = R"({
+  "model": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "intermediate_size": 64, "tie_word_embeddings": true,
+            "max_position_embeddings": 16},
+  "memory": {"layers": [1], "sub_keys": 16, "heads": 2, "top_k": 4, "key_dim": 16,
+             "value_dim": 32, "query_norm": "rms", "value_std": 0.02}})";
+
+constexpr const char* kTinyDense = R"({
+  "model": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 4, "intermediate_size": 64, "tie_word_embeddings": true,
+            "max_position_embeddings": 16}})";
+
 struct DrawnShape {
   const char* name;
   const char* settings;
@@ -44,7 +57,9 @@ struct DrawnShape {
 };
 constexpr DrawnShape kDrawn[] = {{"d512", kWide, 8192, 36, 64},
                                  {"gpt2", kGpt2, 50257, 8, 1024},
-                                 {"paper", kPaper, 50257, 4, 1024}};
+                                 {"paper", kPaper, 50257, 4, 1024},
+                                 {"tiny", kTiny, 128, 4, 16},
+                                 {"tiny_dense", kTinyDense, 128, 4, 16}};
 
 std::vector<std::int32_t> zipf_sequence(const Random& random, std::uint64_t first, int length,
                                         std::int64_t vocabulary) {
@@ -118,7 +133,7 @@ StepShape step_shape(const std::string& name, const std::filesystem::path& datas
     return {name, Options::from_json(nlohmann::json::parse(drawn.settings)), drawn.vocabulary,
             drawn.rows, drawn.length};
   }
-  user_error("--shape must be biographies, d512, gpt2 or paper, got '{}'", name);
+  user_error("--shape must be biographies, d512, gpt2, paper, tiny or tiny_dense, got '{}'", name);
 }
 
 StepInputs make_step_inputs(const StepShape& shape, const std::filesystem::path& dataset) {

@@ -32,6 +32,7 @@ struct StepShape {
 // For GPUs, drawn likewise: gpt2, a model of GPT-2's size (12 layers of width 768, vocabulary
 // 50257, 8 sequences of 1024 tokens, no memory), and paper, the shape of the SMF paper's model (22
 // layers of width 2048, a memory of 2^20 slots x 1024 in layer 12, 4 sequences of 1024 tokens).
+// To try the programs with: tiny, and tiny_dense without a memory.
 StepShape step_shape(const std::string& name, const std::filesystem::path& dataset);
 StepInputs make_step_inputs(const StepShape& shape, const std::filesystem::path& dataset);
 void write_step_files(const StepShape& shape, const StepInputs& inputs,

@@ -2,6 +2,8 @@
 # SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native` is no default: a binary is often built on a
 # machine without the GPU that it runs on.
 set(SLOTWISE_HAS_CUDA OFF)
+set(SLOTWISE_HAS_CUDNN OFF)
+set(SLOTWISE_CUDNN_TEXT "off: no CUDA")
 set(SLOTWISE_HAS_NCCL OFF)
 set(SLOTWISE_NCCL_TEXT "off: needs CUDA")
 if(SLOTWISE_CUDA STREQUAL OFF)
@@ -77,6 +79,21 @@ list(JOIN CMAKE_CUDA_ARCHITECTURES " " architectures)
 set(SLOTWISE_HAS_CUDA ON)
 set(SLOTWISE_CUDA_TEXT
     "${CMAKE_CUDA_COMPILER_VERSION} (${CMAKE_CUDA_COMPILER}), architectures ${architectures}, cuBLASLt ${cublas_version}")
+
+# Attention by cuDNN, where its headers are: the others are own code.
+find_package(CudnnFrontend 1.18 QUIET)
+if(CudnnFrontend_FOUND AND Cudnn_VERSION VERSION_GREATER_EQUAL 9.5)
+  set(SLOTWISE_HAS_CUDNN ON)
+  set(SLOTWISE_CUDNN_TEXT "${Cudnn_VERSION} through frontend ${CudnnFrontend_VERSION}")
+elseif(NOT Cudnn_INCLUDE_DIR)
+  set(SLOTWISE_CUDNN_TEXT "off: cudnn_version.h not found (attention runs in own kernels)")
+elseif(NOT CudnnFrontend_INCLUDE_DIR)
+  set(SLOTWISE_CUDNN_TEXT
+      "off: cudnn_frontend.h not found (SLOTWISE_CUDNN_FRONTEND=FOLDER; tests/run.sh fetches it)")
+else()
+  set(SLOTWISE_CUDNN_TEXT
+      "off: needs cuDNN 9.5 and frontend 1.18, found ${Cudnn_VERSION} and ${CudnnFrontend_VERSION}")
+endif()
 
 # NCCL: the header decides; the library is loaded when several ranks use GPUs.
 find_path(SLOTWISE_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})

@@ -10,6 +10,8 @@ set(SLOTWISE_CUDA AUTO CACHE STRING "CUDA backend: AUTO, ON or OFF")
 set(SLOTWISE_CUDA_ARCHITECTURES 90a CACHE STRING
     "CUDA architectures, as CMAKE_CUDA_ARCHITECTURES, or: all (80 to 120, as nvcc allows)")
 set(SLOTWISE_MPI AUTO CACHE STRING "Several ranks over MPI: AUTO, ON or OFF")
+set(SLOTWISE_CUDNN_FRONTEND "" CACHE PATH
+    "Folder with include/cudnn_frontend.h, for attention by cuDNN; empty: where the system has it")
 set(SLOTWISE_CPU_ARCH AUTO CACHE STRING
     "-march for the CPU kernels; AUTO: x86-64-v3 (AVX2, FMA) where this machine has it")
 

@@ -1,7 +1,7 @@
 # Sourced by train/reproduce.sh and tests/run.sh: installs what is missing, configures, builds.
 #   slotwise_install_packages [MORE_PACKAGES...]
 #   slotwise_build BUILD_DIR CMAKE_ARGS... -- TARGETS...
-# Only packages of the distribution are installed; nothing else is downloaded.
+# Only packages of the distribution are installed; nothing else is downloaded here.
 
 slotwise_packages() {
   echo g++ cmake ninja-build pkg-config ccache \

@@ -8,6 +8,9 @@
 // Packed rows: with `offsets` [R + 1] i32, B = 1 and Tq = Tk = M, and row r is the tokens
 // [offsets[r], offsets[r + 1]) of M: rows of different lengths without padding. Ascending from 0 to
 // M; excludes query_start and key_length. `longest`: the length of the longest row.
+//
+// On CUDA there are three bodies (kernels/attention_body.h). All take the same arguments and write
+// the same log_sum_exp, so each can differentiate what another attended.
 #pragma once
 
 #include "kernels/dispatch.h"
@@ -24,6 +27,7 @@ struct AttentionForward {
   std::int64_t longest = 0;
   bool causal = true;
   float scale = 1.0f;
+  DType products = DType::f32;  // bf16: a body may round q, k, v, out and gradients to it
 };
 SLOTWISE_OP(attention_forward, AttentionForward)
 
@@ -38,6 +42,7 @@ struct AttentionBackward {
   std::int64_t longest = 0;
   bool causal = true;
   float scale = 1.0f;
+  DType products = DType::f32;  // bf16: a body may round q, k, v, out and gradients to it
 };
 SLOTWISE_OP(attention_backward, AttentionBackward)
 

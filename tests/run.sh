@@ -12,6 +12,7 @@ usage() { sed -n "2,6s/^# \{0,1\}//p" "$slotwise_root/tests/run.sh"; }
 build=build/release
 configure=(-DCMAKE_BUILD_TYPE=Release)
 filter='*'
+cuda=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --filter) filter=${2:?--filter needs a pattern}; shift 2 ;;
@@ -19,6 +20,7 @@ while [ $# -gt 0 ]; do
       build=build/asan
       configure=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLOTWISE_SANITIZE=ON -DSLOTWISE_BENCH=OFF
         -DSLOTWISE_CUDA=OFF)
+      cuda=no
       shift ;;
     -h | --help) usage; exit 0 ;;
     *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;
@@ -26,6 +28,10 @@ while [ $# -gt 0 ]; do
 done
 
 slotwise_install_packages
+nvcc=$(command -v "${CUDACXX:-nvcc}" || echo "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc")
+if [ "$cuda" = yes ] && [ -x "$nvcc" ] && frontend=$(cmake/cudnn_frontend.sh); then
+  configure+=(-DSLOTWISE_CUDNN_FRONTEND="$frontend")
+fi
 slotwise_build "$build" "${configure[@]}" -- all
 tests=$build/bin/slotwise_tests
 matching=$("$tests" --gtest_filter="$filter" --gtest_list_tests | grep -c '^  ' || true)

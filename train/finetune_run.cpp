@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "data/fact_stream.h"
 #include "data/tokenizer.h"
+#include "kernels/attention_body.h"
 #include "layers/functional/precision.h"
 #include "memory/background_usage.h"
 #include "train/check_numerics.h"
@@ -132,6 +133,9 @@ class Finetuning {
     if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
     if (request_.product_type != DType::f32)
       out["precision"] = std::string(name_of(request_.product_type));
+    if (request_.device.is_cuda()) {
+      out["attention"] = std::string(name_of(kernels::usual_attention_body(request_.product_type)));
+    }
     return out;
   }
 

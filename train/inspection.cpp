@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 #include "data/dataset.h"
+#include "memory/access_trace.h"
 #include "memory/background_usage.h"
 #include "memory/usage_report.h"
 #include "train/checkpoint.h"
@@ -71,21 +73,20 @@ void print_tensors(const MemoryModel& model) {
   }
 }
 
-void print_usage(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
-  const Dataset dataset(folder);
-  if (dataset.manifest().tokenizer_hash != checkpoint.tokenizer->hash()) {
-    user_error("{} was made with another tokenizer than the checkpoint {}", folder.string(),
-               checkpoint.folder.string());
-  }
+constexpr std::int64_t kHeldoutRows = 64;  // of a batch
+
+// The held-out text once through the model, at most so many batches of it, for whoever watches.
+void read_heldout_text(const Checkpoint& checkpoint, const Dataset& dataset,
+                       std::int64_t most_batches) {
   const TokenShard& text = dataset.heldout_text();
   MemoryModel& model = *checkpoint.model;
   const NoGrad no_grad;
-  const UsageMeter meter(model);
-  constexpr std::int64_t kRows = 64;
   const std::int64_t longest = model.config().decoder.max_position_embeddings;
-  for (std::int64_t begin = 0; begin < text.sequences(); begin += kRows) {
+  const std::int64_t batches = (text.sequences() + kHeldoutRows - 1) / kHeldoutRows;
+  for (std::int64_t b = 0; b < std::min(batches, most_batches); ++b) {
+    const std::int64_t begin = b * kHeldoutRows;
     std::vector<std::vector<std::int32_t>> rows;
-    for (std::int64_t i = begin; i < std::min(text.sequences(), begin + kRows); ++i) {
+    for (std::int64_t i = begin; i < std::min(text.sequences(), begin + kHeldoutRows); ++i) {
       rows.push_back(text.sequence(i));
       if (static_cast<std::int64_t>(rows.back().size()) > longest)
         rows.back().resize(static_cast<std::size_t>(longest));
@@ -94,10 +95,38 @@ void print_usage(const Checkpoint& checkpoint, const std::filesystem::path& fold
         make_batch(rows, checkpoint.tokenizer->special().pad.value_or(0)), model.device());
     model.decoder().hidden(batch.tokens, batch.context);
   }
+}
+
+Dataset dataset_of(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  Dataset dataset(folder);
+  if (dataset.manifest().tokenizer_hash != checkpoint.tokenizer->hash()) {
+    user_error("{} was made with another tokenizer than the checkpoint {}", folder.string(),
+               checkpoint.folder.string());
+  }
+  return dataset;
+}
+
+void print_usage(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  MemoryModel& model = *checkpoint.model;
+  const UsageMeter meter(model);
+  read_heldout_text(checkpoint, dataset_of(checkpoint, folder),
+                    std::numeric_limits<std::int64_t>::max());
   for (const ValueTable& table : model.tables()) {
     fmt::print("\nslot usage of table {} over held-out text\n{}", table.index,
                meter.usage(table.index).text());
   }
+}
+
+void record_trace(const Checkpoint& checkpoint, const InspectRequest& request) {
+  const AccessRecorder recorder(*checkpoint.model, request.trace_table);
+  const Dataset dataset = dataset_of(checkpoint, request.data);
+  read_heldout_text(checkpoint, dataset, request.trace_batches);
+  const AccessTrace trace =
+      recorder.trace(fmt::format("{} held-out text, {} batches of {} rows", dataset.fingerprint(),
+                                 request.trace_batches, kHeldoutRows));
+  save_access_trace(trace, request.trace);
+  fmt::print("\n{}: the slots of {} tokens x {} heads x top {}, of {}\n", request.trace.string(),
+             trace.accesses.size(0), trace.accesses.size(1), trace.accesses.size(2), trace.slots);
 }
 
 // One line a token: the slots with the largest weight, over all heads and memory layers.
@@ -153,6 +182,7 @@ void inspect(const InspectRequest& request) {
     user_error("{} has no memory layer: there are no slots to show", request.checkpoint.string());
   }
   if (!request.data.empty()) print_usage(checkpoint, request.data);
+  if (!request.trace.empty()) record_trace(checkpoint, request);
   for (const std::string& text : request.texts) print_slots(checkpoint, text, request.top);
 }
 

@@ -17,6 +17,9 @@ struct InspectRequest {
   std::int64_t top = 4;
   bool tensors = false;
   std::filesystem::path logits_tokens, logits_out;  // see train/logits.h; empty: no logits
+  std::filesystem::path trace;  // see memory/access_trace.h; empty: none. Needs data
+  std::int64_t trace_batches = 8;
+  int trace_table = 0;
   Device device;
 };
 void inspect(const InspectRequest& request);  // prints

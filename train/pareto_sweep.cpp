@@ -113,6 +113,12 @@ class SeedJobs {
                        setup_.settings_arguments.end());
     job.command.insert(job.command.end(), arguments.begin(), arguments.end());
     if (verb != "prepare") job.command.insert(job.command.end(), {"--device", setup_.device});
+    if ((verb == "pretrain" || verb == "finetune") && setup_.precision != "fp32") {
+      job.command.insert(job.command.end(), {"--precision", setup_.precision});
+    }
+    if (verb != "prepare" && setup_.attention != "auto") {
+      job.command.insert(job.command.end(), {"--attention", setup_.attention});
+    }
     job.log = seed_folder(setup_.out, seed_) / "logs" / (run + ".txt");
     if (previous_) job.after = {*previous_};
     // What a job was made from must be there too.
@@ -321,11 +327,14 @@ SweepFolder::SweepFolder(const fs::path& out, const json& settings, bool fresh) 
 
 json sweep_settings(const Options& options, const ParetoPlan& plan, const std::string& command,
                     const SweepSetup& setup) {
+  json versions = sweep_versions(setup.programs, sweep_verbs());
+  versions["device"] = setup.device;
+  versions["precision"] = setup.precision;
   return {{"made_by", "slotwise-pareto"},
           {"command", command},
           {"arguments", setup.settings_arguments},
           {"seeds", plan.seeds},
-          {"versions", sweep_versions(setup.programs, sweep_verbs())},
+          {"versions", versions},
           {"settings", json::parse(options.json_text())}};
 }
 

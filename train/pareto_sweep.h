@@ -24,6 +24,8 @@ struct SweepSetup {
   std::filesystem::path programs;               // where slotwise-pretrain and the others are
   std::vector<std::string> settings_arguments;  // --preset NAME --set ..., for every program
   std::string device = "cpu";                   // --device of the programs
+  std::string precision = "fp32";               // --precision of pretraining and finetuning
+  std::string attention = "auto";               // --attention of the programs
   bool keep_checkpoints = false;                // the finetuned models, too
 };
 
@@ -50,7 +52,7 @@ nlohmann::json read_sweep_settings(const std::filesystem::path& out);
 void refuse_other_sweep(const std::filesystem::path& out, const nlohmann::json& settings_there,
                         const nlohmann::json& settings_now);
 
-// UserError where the results there are of another build than the one now.
+// UserError where the results there are of another build, device or precision than now.
 void refuse_other_build(const std::filesystem::path& out, const nlohmann::json& versions_there,
                         const nlohmann::json& versions_now);
 

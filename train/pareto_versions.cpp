@@ -78,9 +78,12 @@ json sweep_versions(const std::filesystem::path& programs, const std::vector<std
 std::string other_build(const json& there, const json& now) {
   // These alone decide; the others say what a person can tell builds by.
   const auto same = [&](const char* key) { return there.value(key, "") == now.value(key, ""); };
-  if (same("programs") && same("gemm") && same("processor_features")) return "";
-  for (const char* key :
-       {"slotwise", "commit", "compiler", "architecture", "gemm", "processor_features"}) {
+  if (same("programs") && same("gemm") && same("processor_features") && same("device") &&
+      same("precision")) {
+    return "";
+  }
+  for (const char* key : {"slotwise", "commit", "compiler", "architecture", "gemm",
+                          "processor_features", "device", "precision"}) {
     if (same(key)) continue;
     return fmt::format("{} is {} there and {} now", key, there.value(key, "not recorded"),
                        now.value(key, "not recorded"));

@@ -7,6 +7,7 @@
 #include "core/trace.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
+#include "kernels/attention_body.h"
 #include "layers/functional/precision.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -149,6 +150,9 @@ class Pretraining {
     if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
     if (request_.product_type != DType::f32)
       out["precision"] = std::string(name_of(request_.product_type));
+    if (request_.device.is_cuda()) {
+      out["attention"] = std::string(name_of(kernels::usual_attention_body(request_.product_type)));
+    }
     return out;
   }
 

@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_reason.h"
+#include "kernels/attention_body.h"
 #include "train/interrupt.h"
 
 namespace slotwise {
@@ -67,15 +68,38 @@ void add_seed(CLI::App& app, std::uint64_t& seed, const std::string& description
 void DeviceArgument::add_to(CLI::App& app) {
   app.add_option("--device", device, "auto (a GPU where there is one), cpu, cuda or cuda:N")
       ->capture_default_str();
+  app.add_option("--attention", attention,
+                 "on a GPU: composed, blocked, cudnn (bf16 only), or auto (cudnn where it can)")
+      ->capture_default_str();
 }
 
-Device DeviceArgument::place(std::FILE* out) const {
+Device DeviceArgument::place(std::FILE* out, DType products) const {
+  const kernels::AttentionChoice choice = kernels::attention_choice_of(attention);
   const Device found = find_device(device);
-  // Programs that answer on standard output stay silent about the device that every machine has.
-  if (out == stdout || (out != nullptr && !found.is_cpu())) {
-    fmt::print(out, "device {}\n", describe(found));
+  if (choice && !found.is_cuda()) {
+    user_error("--attention {} is a choice on CUDA devices, and this is {}; leave it out",
+               attention, describe(found));
   }
+  kernels::set_attention_choice(choice);
+  // Asked in any case: it refuses a choice that cannot be met.
+  const std::string body = found.is_cuda() ? kernels::describe_attention(products) : "";
+  // Programs that answer on standard output stay silent about the device that every machine has.
+  if (out == nullptr || (out != stdout && found.is_cpu())) return found;
+  fmt::print(out, "device {}\n", describe(found));
+  if (!body.empty()) fmt::print(out, "attention {}\n", body);
   return found;
+}
+
+void add_precision(CLI::App& app, std::string& precision) {
+  app.add_option("--precision", precision,
+                 "operands of matrix products: fp32, or bf16 with fp32 sums and weights")
+      ->capture_default_str();
+}
+
+DType products_of(const std::string& precision) {
+  if (precision == "fp32") return DType::f32;
+  if (precision == "bf16") return DType::bf16;
+  user_error("--precision must be fp32 or bf16, got '{}'", precision);
 }
 
 void RunArguments::add_to(CLI::App& app) {
@@ -84,9 +108,7 @@ void RunArguments::add_to(CLI::App& app) {
       ->type_name("FOLDER");
   add_seed(app, seed);
   DeviceArgument::add_to(app);
-  app.add_option("--precision", precision,
-                 "operands of matrix products: fp32, or bf16 with fp32 sums and weights")
-      ->capture_default_str();
+  add_precision(app, precision);
   app.add_flag("--fresh", run.fresh, "throw away what an earlier run left in --out");
   app.add_flag("--quiet", run.quiet, "print errors only");
   app.add_flag("--memory-report", run.memory_report,
@@ -125,17 +147,14 @@ Device RunArguments::place() const {
     const auto before = nlohmann::json::parse(read_file(settings), nullptr, false);
     if (before.is_object()) wanted.device = before.value("device", "cpu");
   }
-  if (run.group->size() == 1) return wanted.place(run.quiet ? nullptr : stdout);
-  const Device found = wanted.place(nullptr);
+  if (run.group->size() == 1) return wanted.place(run.quiet ? nullptr : stdout, product_type());
+  const Device found = wanted.place(nullptr, product_type());
   const std::string table = rank_table(*run.group, describe(found));
   if (!run.quiet) fmt::print("{}", table);
+  if (found.is_cuda() && !run.quiet) {
+    fmt::print("attention {}\n", kernels::describe_attention(product_type()));
+  }
   return found;
-}
-
-DType RunArguments::product_type() const {
-  if (precision == "fp32") return DType::f32;
-  if (precision == "bf16") return DType::bf16;
-  user_error("--precision must be fp32 or bf16, got '{}'", precision);
 }
 
 void add_examples(CLI::App& app, const std::string& examples) {

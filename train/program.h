@@ -32,14 +32,21 @@ struct SettingsArguments {
 void add_seed(CLI::App& app, std::uint64_t& seed,
               const std::string& description = "seed of every random choice");
 
-// --device: auto, cpu, cuda, cuda:N.
+// --device: auto, cpu, cuda, cuda:N. --attention: auto, composed, blocked, cudnn, the body of
+// attention on a CUDA device (kernels/attention_body.h), set for the whole program.
 struct DeviceArgument {
   std::string device = "auto";
+  std::string attention = "auto";
 
   void add_to(CLI::App& app);
-  // The device, named on `out` first (null: in silence).
-  Device place(std::FILE* out) const;
+  // The device, named on `out` first (null: in silence), on CUDA with the body of attention that
+  // such products take. UserError when either cannot be had.
+  Device place(std::FILE* out, DType products = DType::f32) const;
 };
+
+// --precision fp32|bf16.
+void add_precision(CLI::App& app, std::string& precision);
+DType products_of(const std::string& precision);  // UserError when it is neither
 
 struct RunArguments : DeviceArgument {
   RunRequest run;
@@ -51,7 +58,7 @@ struct RunArguments : DeviceArgument {
   // With auto a run that is resumed stays on the kind of device with which it began: another one
   // would change its numbers.
   Device place() const;
-  DType product_type() const;  // of --precision
+  DType product_type() const { return products_of(precision); }
   // Makes this process a rank, on a device of its own: the root alone prints, and says first who
   // runs where.
   void join(const std::shared_ptr<Communicator>& group);

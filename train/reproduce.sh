@@ -8,6 +8,7 @@
 #   train/reproduce.sh --preset ablations --pretrained out/reproduce   the pretrained models of that sweep
 #   train/reproduce.sh --seeds 0,1,2      more seeds; finished runs are kept
 #   train/reproduce.sh --jobs 4           runs at a time (default: the number of cores)
+#   train/reproduce.sh --precision bf16   operands of matrix products, for a GPU (default: fp32)
 #   train/reproduce.sh --set KEY=VALUE    another setting, e.g. --set finetune.steps=100 (repeatable)
 #   train/reproduce.sh --fresh            throws earlier results away (needed once the programs have changed)
 set -euo pipefail
@@ -15,14 +16,14 @@ slotwise_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$slotwise_root"
 . cmake/setup.sh
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$slotwise_root/train/reproduce.sh"; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$slotwise_root/train/reproduce.sh"; }
 preset=biographies
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
     --preset) preset=${2:?--preset needs a name}; shift 2 ;;
     --data) arguments+=(--set "data.folder=$(realpath -- "${2:?--data needs a folder}")"); shift 2 ;;
-    --seeds | --jobs | --set | --pretrained) arguments+=("$1" "${2:?$1 needs a value}"); shift 2 ;;
+    --seeds | --jobs | --set | --pretrained | --precision) arguments+=("$1" "${2:?$1 needs a value}"); shift 2 ;;
     --fresh) arguments+=(--fresh); shift ;;
     -h | --help) usage; exit 0 ;;
     *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;

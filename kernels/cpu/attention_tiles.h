@@ -1,13 +1,13 @@
-// What the forward and the backward of attention share: the problem's sizes, which keys a query
-// sees, and the packing of rows into contiguous tiles. Tile sizes are chosen so that the tiles of
-// one step fit a 256 KB cache at D = 128.
+// What the forward and the backward of attention share: the problem and the packing of rows into
+// contiguous tiles. Tile sizes are chosen so that the tiles of one step fit a 256 KB cache at
+// D = 128.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
 #include "core/error.h"
-#include "core/tensor.h"
+#include "kernels/attention_rows.h"
 #include "kernels/cpu/tile_product.h"
 
 namespace slotwise::kernels::cpu {
@@ -15,37 +15,11 @@ namespace slotwise::kernels::cpu {
 constexpr std::int64_t kQueryBlock = 64;
 constexpr std::int64_t kKeyTile = 64;
 
-struct AttentionProblem {
-  std::int64_t batch;                // rows
-  std::int64_t queries, keys;        // of the longest row
-  std::int64_t heads, groups, size;  // size: D
-  std::int64_t wide;                 // D, padded to whole vectors
-  std::int64_t query_stride;         // between tokens of q, out
-  std::int64_t key_stride;           // between tokens of k, v
-  const std::int32_t* query_start;
-  const std::int32_t* key_length;
-  const std::int32_t* offsets;  // of packed rows, or null
-  bool causal;
-  float scale;
+struct AttentionProblem : AttentionRows {
+  std::int64_t wide;  // D, padded to whole vectors
 
   template <class Args>
-  explicit AttentionProblem(const Args& args)
-      : batch(args.offsets.defined() ? args.offsets.size(0) - 1 : args.q.size(0)),
-        queries(args.offsets.defined() ? args.longest : args.q.size(1)),
-        keys(args.offsets.defined() ? args.longest : args.k.size(1)),
-        heads(args.q.size(2)),
-        groups(args.k.size(2)),
-        size(args.q.size(3)),
-        wide(padded(size)),
-        query_stride(heads * size),
-        key_stride(groups * size),
-        query_start(args.query_start.defined() ? args.query_start.template data<std::int32_t>()
-                                               : nullptr),
-        key_length(args.key_length.defined() ? args.key_length.template data<std::int32_t>()
-                                             : nullptr),
-        offsets(args.offsets.defined() ? args.offsets.template data<std::int32_t>() : nullptr),
-        causal(args.causal),
-        scale(args.scale) {
+  explicit AttentionProblem(const Args& args) : AttentionRows(args), wide(padded(size)) {
     if (offsets != nullptr) check_offsets(args.q.size(1));
   }
 
@@ -59,30 +33,7 @@ struct AttentionProblem {
                    tokens, queries);
   }
 
-  // First token and length of row b.
-  std::int64_t first_query(std::int64_t b) const { return offsets ? offsets[b] : b * queries; }
-  std::int64_t first_key(std::int64_t b) const { return offsets ? offsets[b] : b * keys; }
-  std::int64_t queries_of(std::int64_t b) const {
-    return offsets ? offsets[b + 1] - offsets[b] : queries;
-  }
-  std::int64_t keys_of(std::int64_t b) const {
-    return offsets ? offsets[b + 1] - offsets[b] : keys;
-  }
-
-  // Query t of row b sees the keys [0, limit).
-  std::int64_t limit(std::int64_t b, std::int64_t t) const {
-    std::int64_t seen = keys_of(b);
-    if (key_length != nullptr) seen = std::min<std::int64_t>(seen, key_length[b]);
-    if (causal) seen = std::min(seen, (query_start == nullptr ? 0 : query_start[b]) + t + 1);
-    return std::max<std::int64_t>(seen, 0);
-  }
   std::int64_t heads_per_group() const { return heads / groups; }
-  std::int64_t query_at(std::int64_t b, std::int64_t t, std::int64_t head) const {
-    return (first_query(b) + t) * query_stride + head * size;
-  }
-  std::int64_t key_at(std::int64_t b, std::int64_t t, std::int64_t group) const {
-    return (first_key(b) + t) * key_stride + group * size;
-  }
   // Threads take (batch, group) pairs, so every gradient of a key has one owner; this many at
   // least.
   std::int64_t grain() const {

@@ -1,10 +1,11 @@
-// What the forward and the backward of attention share: the problem's sizes, which keys a query
-// sees, and tiles in shared memory. A block is 16 x 16 threads; a tile [rows, D] lies in rows of
+// What the forward and the backward of the blocked body share: the problem and tiles in shared
+// memory. A block is 16 x 16 threads; a tile [rows, D] lies in rows of
 // D + 4 floats, so that 16 lanes that read 16 bytes of 16 rows meet no bank twice. Head sizes are
 // padded with zeros to 64, 128 or 256.
 #pragma once
 
 #include "core/error.h"
+#include "kernels/attention_rows.h"
 #include "kernels/cuda/launch.h"
 
 namespace slotwise::kernels::cuda {
@@ -12,71 +13,17 @@ namespace slotwise::kernels::cuda {
 constexpr int kSide = 16;  // threads of a block along rows, and along columns
 constexpr std::int64_t kMostHeadSize = 256;
 
-struct AttentionProblem {
-  std::int64_t batch;                     // rows
-  std::int64_t queries, keys;             // of the longest row
-  std::int64_t heads, groups, size;       // size: D
-  std::int64_t query_stride, key_stride;  // between tokens of q, out and of k, v
-  const std::int32_t* query_start;        // or null
-  const std::int32_t* key_length;         // or null
-  const std::int32_t* offsets;            // of packed rows, or null
-  bool causal;
+struct AttentionProblem : AttentionRows {
   bool wide;  // rows allow 16-byte accesses
-  float scale;
 
   template <class Args>
   explicit AttentionProblem(const Args& args)
-      : batch(args.offsets.defined() ? args.offsets.size(0) - 1 : args.q.size(0)),
-        queries(args.offsets.defined() ? args.longest : args.q.size(1)),
-        keys(args.offsets.defined() ? args.longest : args.k.size(1)),
-        heads(args.q.size(2)),
-        groups(args.k.size(2)),
-        size(args.q.size(3)),
-        query_stride(heads * size),
-        key_stride(groups * size),
-        query_start(optional_data<std::int32_t>(args.query_start)),
-        key_length(optional_data<std::int32_t>(args.key_length)),
-        offsets(optional_data<std::int32_t>(args.offsets)),
-        causal(args.causal),
+      : AttentionRows(args),
         wide(size % 4 == 0 &&
-             aligned_to_16(args.q.raw(), args.k.raw(), args.v.raw(), args.out.raw())),
-        scale(args.scale) {
+             aligned_to_16(args.q.raw(), args.k.raw(), args.v.raw(), args.out.raw())) {
     SLOTWISE_CHECK(size <= kMostHeadSize,
                    "[attention] expected heads of at most {} on CUDA, got {}", kMostHeadSize, size);
   }
-
-#ifdef __CUDACC__
-  // First token and length of row b.
-  __device__ std::int64_t first_query(std::int64_t b) const {
-    return offsets ? offsets[b] : b * queries;
-  }
-  __device__ std::int64_t first_key(std::int64_t b) const {
-    return offsets ? offsets[b] : b * keys;
-  }
-  __device__ std::int64_t queries_of(std::int64_t b) const {
-    return offsets ? offsets[b + 1] - offsets[b] : queries;
-  }
-  __device__ std::int64_t keys_of(std::int64_t b) const {
-    return offsets ? offsets[b + 1] - offsets[b] : keys;
-  }
-  __device__ std::int64_t start_of(std::int64_t b) const {
-    return query_start ? query_start[b] : 0;
-  }
-
-  // Query t of row b sees the keys [0, limit). Does not fall with t.
-  __device__ std::int64_t limit(std::int64_t b, std::int64_t t) const {
-    std::int64_t seen = keys_of(b);
-    if (key_length != nullptr) seen = min(seen, static_cast<std::int64_t>(key_length[b]));
-    if (causal) seen = min(seen, start_of(b) + t + 1);
-    return max(seen, std::int64_t{0});
-  }
-  __device__ std::int64_t query_at(std::int64_t b, std::int64_t t, std::int64_t head) const {
-    return (first_query(b) + t) * query_stride + head * size;
-  }
-  __device__ std::int64_t key_at(std::int64_t b, std::int64_t t, std::int64_t group) const {
-    return (first_key(b) + t) * key_stride + group * size;
-  }
-#endif
 };
 
 // Blocks are numbered along x alone, for batches may exceed what y and z allow.
@@ -138,7 +85,7 @@ __device__ inline float4 four_at(const float* shared) {
 }
 
 // products[i][j] = dot(rows[ty * kM + i], columns[tx + 16 j]).
-template <int kD, int kM, int kN>
+template <int kD, int kUnroll = 2, int kM, int kN>
 __device__ inline void multiply_rows(float (&products)[kM][kN], const float* rows,
                                      const float* columns, int ty, int tx) {
 #pragma unroll
@@ -146,7 +93,7 @@ __device__ inline void multiply_rows(float (&products)[kM][kN], const float* row
 #pragma unroll
     for (int j = 0; j < kN; ++j) products[i][j] = 0.0f;
   }
-#pragma unroll 2
+#pragma unroll kUnroll
   for (int d = 0; d < kD; d += 4) {
     float4 a[kM], b[kN];
 #pragma unroll

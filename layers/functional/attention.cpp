@@ -1,11 +1,13 @@
-#include "kernels/attention.h"
-
 #include "layers/functional/attention.h"
+
+#include "kernels/attention.h"
+#include "layers/functional/precision.h"
 
 namespace slotwise {
 
 Variable attention(const Variable& q, const Variable& k, const Variable& v,
                    const AttentionMask& mask, float scale) {
+  const DType products = product_type();
   const Tensor qv = q.value(), kv = k.value(), vv = v.value();
   Tensor out = Tensor::empty_like(qv, "activation attention");
   Tensor log_sum_exp = Tensor::empty({qv.size(0), qv.size(1), qv.size(2)}, DType::f32, qv.device(),
@@ -20,7 +22,8 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v,
                               .offsets = mask.offsets,
                               .longest = mask.longest,
                               .causal = mask.causal,
-                              .scale = scale});
+                              .scale = scale,
+                              .products = products});
   return record("attention", {q, k, v}, out, [=](BackwardContext& context) {
     Tensor dq = Tensor::empty_like(qv, "activation gradient");
     Tensor dk = Tensor::empty_like(kv, "activation gradient");
@@ -39,7 +42,8 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v,
                                  .offsets = mask.offsets,
                                  .longest = mask.longest,
                                  .causal = mask.causal,
-                                 .scale = scale});
+                                 .scale = scale,
+                                 .products = products});
     context.give_input_grad(0, dq);
     context.give_input_grad(1, dk);
     context.give_input_grad(2, dv);

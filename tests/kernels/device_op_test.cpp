@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/devices.h"
+#include "kernels/attention_body.h"
 #include "tests/support/op_check.h"
 
 namespace slotwise::testing {
@@ -24,6 +25,7 @@ const Slack& slack_of(const std::string& op) {
   static const Slack usual;
   static const std::map<std::string, Slack> others = {
       {"attention", {5.0, 5.0}},           // tiles of another size: another order of the maxima
+      {"attention_bf16", {5e3, 1e3}},      // bf16 copies: results within 5e-3, gradients 1e-2
       {"batch_norm", {5.0, 5.0}},          // variances by another tree of sums
       {"gemm", {4.0, 4.0}},                // cuBLASLt splits long sums
       {"product_key_lookup", {5.0, 5.0}},  // the scores' error passes through an exponential
@@ -91,6 +93,23 @@ TEST_P(CudaOpTest, MatchesCpu) {
   check_op(GetParam(), {DeviceType::cuda});
 }
 
+// Every body of attention, whatever the automatic choice is.
+class CudaAttentionTest : public ::testing::TestWithParam<kernels::AttentionBody> {
+ protected:
+  ~CudaAttentionTest() override { kernels::set_attention_choice({}); }
+};
+
+TEST_P(CudaAttentionTest, MatchesCpu) {
+  if (cuda::device_count() == 0) GTEST_SKIP() << "no CUDA device";
+  const bool cudnn = GetParam() == kernels::AttentionBody::cudnn;
+  if (cudnn && !kernels::cuda::cudnn_status().usable) {
+    GTEST_SKIP() << kernels::cuda::cudnn_status().text;
+  }
+  kernels::set_attention_choice(GetParam());
+  check_op("attention_bf16", {DeviceType::cuda});
+  if (!cudnn) check_op("attention", {DeviceType::cuda});
+}
+
 class EmulatedOpTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EmulatedOpTest, KeepsHostAndDeviceApart) {
@@ -99,6 +118,13 @@ TEST_P(EmulatedOpTest, KeepsHostAndDeviceApart) {
 
 const auto kName = [](const auto& parameter) { return parameter.param; };
 INSTANTIATE_TEST_SUITE_P(Ops, CudaOpTest, ::testing::ValuesIn(op_names()), kName);
+INSTANTIATE_TEST_SUITE_P(Ops, CudaAttentionTest,
+                         ::testing::Values(kernels::AttentionBody::composed,
+                                           kernels::AttentionBody::blocked,
+                                           kernels::AttentionBody::cudnn),
+                         [](const auto& parameter) {
+                           return std::string(kernels::name_of(parameter.param));
+                         });
 INSTANTIATE_TEST_SUITE_P(Ops, EmulatedOpTest, ::testing::ValuesIn(op_names()), kName);
 
 }  // namespace

@@ -30,12 +30,15 @@ struct OpCase {
   double tolerance = 2e-6;                // on ||a - b|| / ||b|| per tensor
   double gradient_tolerance = 1e-5;
   double bytes = 0, flops = 0;  // of one forward, for the bench
+  double backward_bytes = 0, backward_flops = 0;
+  // What the bench times where `forward` sets up more than the op needs. It may change the inputs.
+  std::function<void(const Tensors& inputs)> timed = nullptr;
 };
 
 struct Op {
   std::string name;
   std::function<std::vector<OpCase>()> test_cases;   // small, random and edge shapes
-  std::function<std::vector<OpCase>()> bench_cases;  // may be empty; reference not needed there
+  std::function<std::vector<OpCase>()> bench_cases;  // with bytes; reference not needed there
   // May be empty. Sizes that take other paths on a GPU (several tiles, a second pass over columns):
   // compared with the CPU body only, so the reference is not needed.
   std::function<std::vector<OpCase>()> wide_cases = nullptr;

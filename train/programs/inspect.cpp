@@ -17,8 +17,9 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("FOLDER");
   app.add_flag("--tensors", request.tensors, "list every tensor with its norm");
-  app.add_option("--data", request.data, "dataset folder: slot usage over its held-out text")
-      ->type_name("FOLDER");
+  auto* data =
+      app.add_option("--data", request.data, "dataset folder: slot usage over its held-out text")
+          ->type_name("FOLDER");
   app.add_option("--text", request.texts, "text whose slots are listed (repeatable)");
   app.add_option("--top", request.top, "slots listed for a token")
       ->capture_default_str()
@@ -31,10 +32,23 @@ int main(int argc, char** argv) {
       ->type_name("FILE")
       ->needs(tokens);
   tokens->needs("--out-logits");
+  auto* trace = app.add_option("--record-trace", request.trace,
+                               "write the slots that held-out text reads, for memory_bench --trace")
+                    ->type_name("FILE")
+                    ->needs(data);
+  app.add_option("--trace-batches", request.trace_batches, "batches of 64 rows in a trace")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20).description(""))
+      ->needs(trace);
+  app.add_option("--trace-table", request.trace_table, "value table of a trace, from 0")
+      ->capture_default_str()
+      ->needs(trace);
   device.add_to(app);
   slotwise::add_examples(app,
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --tensors\n"
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --data out/data\n"
+                         "  slotwise-inspect --checkpoint out/pretrain/checkpoint --data out/data "
+                         "--record-trace trace.safetensors\n"
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --text 'where "
                          "was first3 last9 born ?'\n"
                          "  slotwise-inspect --checkpoint out/pretrain/checkpoint --logits-for "

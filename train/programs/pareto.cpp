@@ -41,6 +41,7 @@ struct Arguments {
   int jobs = 0;
   std::vector<std::int64_t> seeds;
   DeviceArgument device;
+  std::string precision = "fp32";
   std::string pretrained;  // the folder of another sweep, or ""
   bool report_only = false, fresh = false, keep_checkpoints = false;
   std::string command;  // as typed
@@ -204,7 +205,11 @@ int run(const Arguments& arguments) {
   SweepSetup setup{.out = out,
                    .programs = fs::read_symlink("/proc/self/exe").parent_path(),
                    .keep_checkpoints = arguments.keep_checkpoints};
-  setup.device = arguments.device.place(stdout).is_cpu() ? "cpu" : arguments.device.device;
+  const DType products = products_of(arguments.precision);
+  setup.device =
+      arguments.device.place(stdout, products).is_cpu() ? "cpu" : arguments.device.device;
+  setup.precision = arguments.precision;
+  setup.attention = arguments.device.attention;
   setup.settings_arguments = given.preset.empty()
                                  ? std::vector<std::string>{"--config", given.config}
                                  : std::vector<std::string>{"--preset", given.preset};
@@ -242,6 +247,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
       ->delimiter(',');
   arguments.device.add_to(app);
+  add_precision(app, arguments.precision);
   auto* pretrained =
       app.add_option("--pretrained", arguments.pretrained,
                      "take datasets and pretrained models from the sweep in this folder, which has "

@@ -212,6 +212,7 @@ OpCase clip_case(const std::vector<float>& sums, float max_norm) {
     return {scale};
   };
   out.tolerance = 2e-7;
+  out.bytes = 8.0 * static_cast<double>(sums.size());
   return out;
 }
 
@@ -227,11 +228,13 @@ OpCase all_case(const std::vector<std::int64_t>& sizes, float factor) {
     parts.push_back(part);
   }
   out.inputs.push_back(Tensor::from<float>({factor}, {1}));
-  out.forward = [parts](const Tensors& in) -> Tensors {
+  const auto run = [parts](const Tensors& in, bool in_place) -> Tensors {
     kernels::AdamWAll all;
     Tensors changed;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      for (std::size_t x = 0; x < 3; ++x) changed.push_back(in[4 * i + x].clone());
+      for (std::size_t x = 0; x < 3; ++x) {
+        changed.push_back(in_place ? in[4 * i + x] : in[4 * i + x].clone());
+      }
       const Tensor* of = changed.data() + 3 * i;
       all.steps.push_back({.parameter = of[0],
                            .first_moment = of[1],
@@ -248,6 +251,8 @@ OpCase all_case(const std::vector<std::int64_t>& sizes, float factor) {
     kernels::adamw_all(all);
     return changed;
   };
+  out.forward = [run](const Tensors& in) { return run(in, false); };
+  out.timed = [run](const Tensors& in) { run(in, true); };
   out.reference = [parts](const Doubles& in) -> Doubles {
     Doubles results;
     for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -262,6 +267,10 @@ OpCase all_case(const std::vector<std::int64_t>& sizes, float factor) {
     return results;
   };
   out.tolerance = 5e-7;
+  for (const std::int64_t size : sizes) {
+    out.bytes += 28.0 * static_cast<double>(size);
+    out.flops += 15.0 * static_cast<double>(size);
+  }
   return out;
 }
 
@@ -294,6 +303,8 @@ OpCase norms_case(std::int64_t size, std::int64_t rows, std::int64_t columns) {
     return {sums};
   };
   out.tolerance = 2e-7;
+  out.flops = 2.0 * static_cast<double>(2 * size + 5 + rows / 3 * columns);
+  out.bytes = 2.0 * out.flops + static_cast<double>(rows);
   return out;
 }
 
@@ -336,7 +347,9 @@ const bool registered_clip_scale = register_op(
                                   clip_case({1e10f, 1.0f}, 0.5f), clip_case({INFINITY}, 1.0f),
                                   clip_case({4.0f, NAN}, 1.0f),   clip_case({9.0f, 4.0f}, 0.0f)};
      },
-     nullptr});
+     [] {
+       return std::vector<OpCase>{clip_case({4.0f, 0.25f}, 1.0f)};
+     }});
 
 const bool registered_all =
     register_op({"adamw_all",
@@ -345,7 +358,16 @@ const bool registered_all =
                    return std::vector<OpCase>{all_case(sizes, 0.3f), all_case({7, 2}, 1.0f),
                                               all_case({7, 2}, NAN)};
                  },
-                 nullptr});
+                 // The matrices of two blocks of width 1024, and their gains.
+                 [] {
+                   std::vector<std::int64_t> sizes;
+                   for (int block = 0; block < 2; ++block) {
+                     for (const std::int64_t rows : {1024, 1024, 1024, 1024, 2816, 2816, 2816, 1}) {
+                       sizes.push_back(rows * 1024);
+                     }
+                   }
+                   return std::vector<OpCase>{all_case(sizes, 1.0f)};
+                 }});
 
 const bool registered_norms =
     register_op({"squared_norms",
@@ -353,7 +375,7 @@ const bool registered_norms =
                    return std::vector<OpCase>{norms_case(17, 7, 3), norms_case(0, 1, 1),
                                               norms_case(20000, 300, 70)};
                  },
-                 nullptr});
+                 [] { return std::vector<OpCase>{norms_case(kBench / 2, 1 << 14, 1024)}; }});
 
 }  // namespace
 }  // namespace slotwise::testing

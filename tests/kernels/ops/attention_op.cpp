@@ -21,6 +21,7 @@ struct AttentionCase {
   std::vector<std::int32_t> key_length{};   // empty: absent
   float std = 1.0f;
   std::vector<std::int32_t> offsets{};  // of packed rows; empty: absent
+  DType products = DType::f32;
 
   std::int64_t longest() const {
     std::int32_t most = 0;
@@ -58,7 +59,8 @@ Tensors forward(const AttentionCase& s, const Tensors& in) {
                               .offsets = optional_row(in[5]),
                               .longest = s.longest(),
                               .causal = s.causal,
-                              .scale = s.scale()});
+                              .scale = s.scale(),
+                              .products = s.products});
   return {out, log_sum_exp};
 }
 
@@ -81,7 +83,8 @@ Tensors backward(const AttentionCase& s, const Tensors& in, const Tensors& out,
                                .offsets = optional_row(in[5]),
                                .longest = s.longest(),
                                .causal = s.causal,
-                               .scale = s.scale()});
+                               .scale = s.scale(),
+                               .products = s.products});
   return {dq, dk, dv, {}, {}, {}};
 }
 
@@ -154,6 +157,9 @@ OpCase make_case(const AttentionCase& s) {
   out.bytes = 4.0 * (2.0 * tokens * heads +
                      2.0 * static_cast<double>(s.batch * s.keys * s.groups * s.size));
   out.flops = 4.0 * tokens * heads * static_cast<double>(s.keys) * (s.causal ? 0.5 : 1.0);
+  // Five products instead of two; q, out, dout and dq; k, v, dk and dv.
+  out.backward_bytes = 2.0 * out.bytes;
+  out.backward_flops = 2.5 * out.flops;
   return out;
 }
 
@@ -205,12 +211,56 @@ std::vector<OpCase> test_cases() {
           large};
 }
 
+// Larger heads, several tiles forward and backward, causal, packed and grouped.
+std::vector<OpCase> wide_cases() {
+  return {make_case({1, 70, 70, 2, 1, 80}),
+          make_case({1, 40, 72, 4, 2, 128, true, {32}, {70}}),
+          make_case({1, 40, 40, 2, 1, 160, false}),
+          make_case({1, 33, 33, 2, 2, 256}),
+          make_case({1, 150, 150, 2, 1, 20}),
+          make_case({2, 70, 200, 2, 2, 64, true, {130, 3}, {200, 65}}),
+          packed({70, 1, 130}, 4, 2, 128, true),
+          packed({65, 129}, 1, 1, 33, false)};
+}
+
 std::vector<OpCase> bench_cases() {
   return {make_case({36, 13, 13, 4, 4, 16}), make_case({8, 512, 512, 8, 8, 64}),
           make_case({8, 512, 512, 8, 2, 64}), make_case({8, 1, 512, 8, 8, 64, false})};
 }
 
-const bool registered = register_op({"attention", test_cases, bench_cases});
+// What cuDNN takes: plain rows and bf16. Inputs are bf16 numbers, so that only what is rounded on
+// the way differs; the CPU rounds nothing.
+OpCase narrow(AttentionCase s) {
+  s.products = DType::bf16;
+  OpCase out = make_case(s);
+  for (int i = 0; i < 3; ++i) {
+    for (float& x : out.inputs[i].span<float>()) x = static_cast<float>(BFloat16(x));
+  }
+  return out;
+}
+
+std::vector<OpCase> narrow_test_cases() {
+  return {narrow({2, 13, 13, 2, 2, 16}),
+          narrow({1, 12, 12, 4, 1, 32, false}),
+          narrow({2, 5, 17, 6, 2, 8}),
+          outputs_only(narrow({2, 128, 128, 4, 2, 64})),
+          outputs_only(narrow({1, 200, 200, 2, 2, 128})),
+          outputs_only(narrow({1, 70, 150, 2, 1, 40, false}))};
+}
+
+std::vector<OpCase> narrow_wide_cases() {
+  return {narrow({2, 128, 128, 4, 2, 64}), narrow({1, 200, 200, 2, 2, 128}),
+          narrow({1, 70, 150, 2, 1, 40, false})};
+}
+
+std::vector<OpCase> narrow_bench_cases() {
+  return {narrow({8, 512, 512, 8, 8, 64}), narrow({8, 512, 512, 8, 2, 64}),
+          narrow({4, 1024, 1024, 12, 12, 64})};
+}
+
+const bool registered = register_op({"attention", test_cases, bench_cases, wide_cases});
+const bool narrow_registered =
+    register_op({"attention_bf16", narrow_test_cases, narrow_bench_cases, narrow_wide_cases});
 
 }  // namespace
 }  // namespace slotwise::testing

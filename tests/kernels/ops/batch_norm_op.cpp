@@ -131,6 +131,8 @@ OpCase make_case(const BatchNormCase& s) {
   const double elements = static_cast<double>(s.rows * s.features);
   out.bytes = 4.0 * elements * (s.training ? 4.0 : 2.0);
   out.flops = elements * (s.training ? 9.0 : 4.0);
+  out.backward_bytes = 4.0 * elements * 3.0;  // x, dy, dx
+  out.backward_flops = elements * 10.0;
   return out;
 }
 

@@ -182,6 +182,7 @@ OpCase non_finite_case(std::int64_t rows, std::int64_t columns, bool marked) {
     return {{count}};
   };
   out.tolerance = 0.0;
+  out.bytes = 4.0 * static_cast<double>(rows * columns) * (marked ? 0.5 : 1.0);
   return out;
 }
 
@@ -191,7 +192,10 @@ const bool registered_non_finite = register_op(
        return std::vector<OpCase>{non_finite_case(7, 3, false), non_finite_case(7, 3, true),
                                   non_finite_case(0, 4, false), non_finite_case(3000, 41, true)};
      },
-     nullptr});
+     [] {
+       return std::vector<OpCase>{non_finite_case(1 << 14, 1024, false),
+                                  non_finite_case(1 << 14, 1024, true)};
+     }});
 
 }  // namespace
 }  // namespace slotwise::testing

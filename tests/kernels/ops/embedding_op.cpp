@@ -41,6 +41,9 @@ OpCase make_case(const EmbeddingCase& s) {
   out.tolerance = 0.0;
   out.gradient_tolerance = 1e-6;
   out.bytes = 8.0 * static_cast<double>(s.tokens * s.columns);
+  // dy, and the table's gradient overwritten.
+  out.backward_bytes = 4.0 * static_cast<double>((s.tokens + s.vocabulary) * s.columns);
+  out.backward_flops = static_cast<double>(s.tokens * s.columns);
   return out;
 }
 

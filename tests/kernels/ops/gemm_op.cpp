@@ -79,6 +79,9 @@ OpCase make_case(const GemmSizes& s) {
   out.reference = [s](const Doubles& in) -> Doubles { return {reference(s, in)}; };
   out.bytes = 4.0 * static_cast<double>(s.m * s.k + s.k * s.n + s.m * s.n);
   out.flops = 2.0 * static_cast<double>(s.m * s.n * s.k);
+  // Two products, of dc with either operand.
+  out.backward_bytes = 8.0 * static_cast<double>(s.m * s.k + s.k * s.n + s.m * s.n);
+  out.backward_flops = 2.0 * out.flops;
   return out;
 }
 

@@ -86,6 +86,11 @@ OpCase make_case(const LookupCase& s) {
   out.bytes = 8.0 * (queries * static_cast<double>(s.half_dim + s.k) +
                      static_cast<double>(s.heads * s.sub_keys * s.half_dim));
   out.flops = 4.0 * queries * static_cast<double>(s.sub_keys * s.half_dim);
+  // Through the chosen scores alone: two keys a slot, for dquery and for dkeys.
+  const double chosen = queries * static_cast<double>(s.k);
+  out.backward_bytes = 12.0 * chosen + 16.0 * queries * static_cast<double>(s.half_dim) +
+                       16.0 * static_cast<double>(s.heads * s.sub_keys * s.half_dim);
+  out.backward_flops = 8.0 * chosen * static_cast<double>(s.half_dim);
   return out;
 }
 

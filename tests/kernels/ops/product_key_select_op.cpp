@@ -60,6 +60,7 @@ OpCase select_case(const SelectCase& s) {
   };
   out.reference = [s](const Doubles& in) { return select_reference(s, in); };
   out.tolerance = 0.0;
+  out.bytes = 8.0 * static_cast<double>(s.rows * (s.sub_keys + s.k));
   return out;
 }
 
@@ -106,6 +107,8 @@ OpCase softmax_case(std::int64_t rows, std::int64_t columns, float std) {
     return {y};
   };
   out.tolerance = 1e-6;
+  out.bytes = 8.0 * static_cast<double>(rows * columns);
+  out.flops = 5.0 * static_cast<double>(rows * columns);
   return out;
 }
 
@@ -116,7 +119,12 @@ const bool registered_select = register_op(
                                   select_case({1, 1, 1, 3}),   select_case({0, 4, 2, 3}),
                                   select_case({5, 40, 32, 9}), select_case({4, 64, 33, 1000})};
      },
-     nullptr, wide_select_cases});
+     // So many levels that ties are rare.
+     [] {
+       return std::vector<OpCase>{select_case({16384, 128, 4, 1 << 20}),
+                                  select_case({4096, 1024, 32, 1 << 20})};
+     },
+     wide_select_cases});
 
 const bool registered_softmax =
     register_op({"softmax_rows",
@@ -124,7 +132,7 @@ const bool registered_softmax =
                    return std::vector<OpCase>{softmax_case(5, 7, 1.0f), softmax_case(3, 1, 1.0f),
                                               softmax_case(0, 4, 1.0f), softmax_case(9, 33, 20.0f)};
                  },
-                 nullptr});
+                 [] { return std::vector<OpCase>{softmax_case(1 << 17, 32, 1.0f)}; }});
 
 }  // namespace
 }  // namespace slotwise::testing

@@ -92,6 +92,8 @@ OpCase make_case(const RmsNormCase& s) {
   const double elements = static_cast<double>(s.rows * s.size);
   out.bytes = 4.0 * elements * (s.residual ? 4.0 : 3.0);
   out.flops = 5.0 * elements;
+  out.backward_bytes = 4.0 * elements * (s.residual ? 5.0 : 3.0);  // x, dy (and dsum), dx (twice)
+  out.backward_flops = 8.0 * elements;
   return out;
 }
 

@@ -69,6 +69,8 @@ OpCase make_case(const RotaryCase& s) {
   out.gradient_tolerance = 1e-6;
   out.bytes = 8.0 * static_cast<double>(s.tokens * s.heads * s.size);
   out.flops = 3.0 * static_cast<double>(s.tokens * s.heads * s.size);
+  out.backward_bytes = out.bytes;
+  out.backward_flops = out.flops;
   return out;
 }
 

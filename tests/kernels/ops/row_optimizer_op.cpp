@@ -72,8 +72,7 @@ OpCase adam_case(const RowCase& s) {
                 random_normal({s.rows, s.columns}, 5, 0.1f),
                 Tensor::from<float>({s.factor}, {1})};
   out.has_gradient.assign(out.inputs.size(), false);
-  out.forward = [](const Tensors& in) -> Tensors {
-    const Tensors changed = {in[0].clone(), in[1].clone(), in[2].clone(), in[3].clone()};
+  const auto run = [](const Tensors& changed, const Tensors& in) {
     kernels::row_adam({.values = changed[0],
                        .first_moment = changed[1],
                        .second_moment = changed[2],
@@ -86,11 +85,17 @@ OpCase adam_case(const RowCase& s) {
                        .beta2 = kBeta2,
                        .epsilon = kEpsilon,
                        .gradient_scale = in[7]});
+  };
+  out.forward = [run](const Tensors& in) -> Tensors {
+    const Tensors changed = {in[0].clone(), in[1].clone(), in[2].clone(), in[3].clone()};
+    run(changed, in);
     return changed;
   };
+  out.timed = [run](const Tensors& in) { run(in, in); };
   out.reference = [s](const Doubles& in) { return adam_reference(s, in); };
   out.tolerance = 5e-7;
   out.bytes = 28.0 * static_cast<double>(s.rows * s.columns);
+  out.flops = 15.0 * static_cast<double>(s.rows * s.columns);
   return out;
 }
 
@@ -101,15 +106,19 @@ OpCase sgd_case(const RowCase& s) {
   out.inputs = {random_normal({s.slots, s.columns}, 1), Tensor::from(table_rows(s), {s.rows}),
                 random_normal({s.rows, s.columns}, 5), Tensor::from<float>({s.factor}, {1})};
   out.has_gradient.assign(out.inputs.size(), false);
-  out.forward = [](const Tensors& in) -> Tensors {
-    const Tensor values = in[0].clone();
+  const auto run = [](const Tensor& values, const Tensors& in) {
     kernels::row_sgd({.values = values,
                       .rows = in[1],
                       .gradient = in[2],
                       .learning_rate = kRate,
                       .gradient_scale = in[3]});
+  };
+  out.forward = [run](const Tensors& in) -> Tensors {
+    const Tensor values = in[0].clone();
+    run(values, in);
     return {values};
   };
+  out.timed = [run](const Tensors& in) { run(in[0], in); };
   out.reference = [s](const Doubles& in) -> Doubles {
     std::vector<double> values = in[0];
     const auto columns = static_cast<std::size_t>(s.columns);
@@ -123,6 +132,7 @@ OpCase sgd_case(const RowCase& s) {
   };
   out.tolerance = 2e-7;
   out.bytes = 12.0 * static_cast<double>(s.rows * s.columns);
+  out.flops = 2.0 * static_cast<double>(s.rows * s.columns);
   return out;
 }
 

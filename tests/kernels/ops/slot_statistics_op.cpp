@@ -8,7 +8,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "tests/support/op_registry.h"
+#include "tests/kernels/ops/slot_statistics_bench.h"
 
 namespace slotwise::testing {
 namespace {
@@ -61,7 +61,6 @@ OpCase count_case(const CountCase& s) {
     return counted;
   };
   out.tolerance = 0.0;
-  out.bytes = 8.0 * static_cast<double>(s.tokens * s.reads);
   return out;
 }
 
@@ -213,9 +212,7 @@ const bool registered_count =
                                               count_case({1, 1, 1}), count_case({0, 3, 5}),
                                               count_case({300, 17, 1000, true})};
                  },
-                 [] {
-                   return std::vector<OpCase>{count_case({4096, 16, 1 << 20})};
-                 }});
+                 count_bench_cases});
 
 const bool registered_score = register_op({"score_slots",
                                            [] {
@@ -225,7 +222,7 @@ const bool registered_score = register_op({"score_slots",
                                              cases.push_back(score_case(5, 11, false));
                                              return cases;
                                            },
-                                           nullptr});
+                                           score_bench_cases});
 
 const bool registered_top =
     register_op({"top_slots",
@@ -235,7 +232,11 @@ const bool registered_top =
                                               top_case(1, 1, 1),    top_case(700, 1009, 300, 500),
                                               top_case(5, 11, 4, 5)};
                  },
-                 [] { return std::vector<OpCase>{top_case(1 << 16, (1 << 20) - 3, 500)}; }});
+                 [] {
+                   OpCase test = top_case(1 << 16, (1 << 20) - 3, 500);
+                   test.bytes = 8.0 * (1 << 16) + 4.0 * 500;
+                   return std::vector<OpCase>{test};
+                 }});
 
 const bool registered_map = register_op({"map_slots",
                                          [] {
@@ -245,7 +246,7 @@ const bool registered_map = register_op({"map_slots",
                                            cases.push_back(map_case(5, 11, true));
                                            return cases;
                                          },
-                                         nullptr});
+                                         map_bench_cases});
 
 const bool registered_clear = register_op(
     {"clear_counts",
@@ -259,7 +260,7 @@ const bool registered_clear = register_op(
              [](double, double) { return 0.0; });
        });
      },
-     nullptr});
+     clear_bench_cases});
 
 const bool registered_document =
     register_op({"add_document",
@@ -273,7 +274,7 @@ const bool registered_document =
                          [](double df, double) { return df + 1.0; });
                    });
                  },
-                 nullptr});
+                 document_bench_cases});
 
 // Two lists of distinct slots, of which the second names some of the first's again; -1 in between.
 // Outputs: the numbers of both, the map, the slots by number, how many.
@@ -347,9 +348,9 @@ OpCase mark_case(std::int64_t listed, std::int64_t slots) {
 }
 
 const bool registered_number =
-    register_op({"number_slots", [] { return at_sizes(number_case); }, nullptr});
+    register_op({"number_slots", [] { return at_sizes(number_case); }, number_bench_cases});
 const bool registered_mark =
-    register_op({"mark_slots", [] { return at_sizes(mark_case); }, nullptr});
+    register_op({"mark_slots", [] { return at_sizes(mark_case); }, mark_bench_cases});
 
 }  // namespace
 }  // namespace slotwise::testing

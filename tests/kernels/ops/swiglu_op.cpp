@@ -46,6 +46,8 @@ OpCase make_case(const SwigluCase& s) {
   const double elements = static_cast<double>(s.rows * s.size);
   out.bytes = 12.0 * elements;
   out.flops = 20.0 * elements;
+  out.backward_bytes = 20.0 * elements;
+  out.backward_flops = 30.0 * elements;
   return out;
 }
 

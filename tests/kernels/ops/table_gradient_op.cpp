@@ -2,6 +2,8 @@
 // chosen rows alone.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "kernels/weighted_bag.h"
 #include "tests/support/op_registry.h"
 
@@ -111,12 +113,70 @@ std::vector<OpCase> at_wide_sizes(Make&& make) {
   return {make({5, 3, 40, 1032}), make({900, 32, 300, 24}), make({20000, 32, 5000, 8})};
 }
 
+std::int64_t distinct(const Tensor& slots, std::int64_t N) {
+  std::vector<bool> seen(static_cast<std::size_t>(N), false);
+  for (const std::int32_t slot : slots.span<std::int32_t>()) {
+    seen[static_cast<std::size_t>(slot)] = true;
+  }
+  return std::count(seen.begin(), seen.end(), true);
+}
+
+// What both read: every access and dy, once; one row of `rows` written for each.
+OpCase timed_table_case(const TableCase& s, std::int64_t rows, double share_of_accesses) {
+  OpCase out;
+  out.label = fmt::format("{} tokens x {} of {}x{}", s.tokens, s.reads, s.slots, s.columns);
+  out.inputs = table_inputs(s);
+  const auto accesses = static_cast<double>(s.tokens * s.reads);
+  out.bytes = 8.0 * accesses + 4.0 * static_cast<double>((s.tokens + rows) * s.columns);
+  out.flops = 2.0 * share_of_accesses * accesses * static_cast<double>(s.columns);
+  return out;
+}
+
+// One piece into a gradient that the step has not touched yet.
+OpCase touched_bench(const TableCase& s) {
+  const std::int64_t rows = distinct(table_inputs(s)[1], s.slots);
+  OpCase out = timed_table_case(s, rows, 1.0);
+  out.inputs.push_back(Tensor::zeros({s.slots, s.columns}));
+  out.inputs.push_back(Tensor::zeros({s.slots}, DType::u8));
+  out.timed = [](const Tensors& in) {
+    in[4].zero();
+    kernels::weighted_bag_backward_values({.dvalues = {in[3], true},
+                                           .dy = in[0],
+                                           .slots = in[1],
+                                           .weights = in[2],
+                                           .touched = in[4]});
+  };
+  return out;
+}
+
+// 500 slots of the table are chosen.
+OpCase selected_bench(const TableCase& s) {
+  const std::int64_t rows = 500;
+  OpCase out = timed_table_case(s, rows, static_cast<double>(rows) / static_cast<double>(s.slots));
+  std::vector<std::int32_t> map(static_cast<std::size_t>(s.slots), -1);
+  for (std::int32_t i = 0; i < rows; ++i) {
+    map[static_cast<std::size_t>(i) * static_cast<std::size_t>(s.slots / rows)] = i;
+  }
+  out.inputs.push_back(Tensor::from(map, {s.slots}));
+  out.inputs.push_back(Tensor::zeros({rows, s.columns}));
+  out.timed = [](const Tensors& in) {
+    kernels::selected_row_gradient(
+        {.gradient = {in[4]}, .dy = in[0], .slots = in[1], .weights = in[2], .row_of_slot = in[3]});
+  };
+  return out;
+}
+
+template <OpCase (*make)(const TableCase&)>
+std::vector<OpCase> bench_sizes() {
+  return {make({4096, 16, 16384, 64}), make({512, 128, 65536, 1024})};
+}
+
 const bool registered_touched =
-    register_op({"weighted_bag_touched_rows", [] { return at_sizes(touched_case); }, nullptr,
-                 [] { return at_wide_sizes(touched_case); }});
+    register_op({"weighted_bag_touched_rows", [] { return at_sizes(touched_case); },
+                 bench_sizes<touched_bench>, [] { return at_wide_sizes(touched_case); }});
 const bool registered_selected =
-    register_op({"selected_row_gradient", [] { return at_sizes(selected_case); }, nullptr,
-                 [] { return at_wide_sizes(selected_case); }});
+    register_op({"selected_row_gradient", [] { return at_sizes(selected_case); },
+                 bench_sizes<selected_bench>, [] { return at_wide_sizes(selected_case); }});
 
 }  // namespace
 }  // namespace slotwise::testing

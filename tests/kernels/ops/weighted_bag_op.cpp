@@ -57,6 +57,9 @@ OpCase make_case(const BagCase& s) {
   const auto rows = static_cast<double>(s.tokens * s.reads);
   out.bytes = 4.0 * (rows + static_cast<double>(s.tokens)) * static_cast<double>(s.columns);
   out.flops = 2.0 * rows * static_cast<double>(s.columns);
+  // Both gradients: dy twice, the rows read for dweights, all of dvalues overwritten.
+  out.backward_bytes = out.bytes + 4.0 * static_cast<double>((s.tokens + s.slots) * s.columns);
+  out.backward_flops = 2.0 * out.flops;
   return out;
 }
 

@@ -1,12 +1,12 @@
-// Attention backward, fp32, without atomics. delta = rowsum(dO * O) comes first; then one kernel
-// whose blocks own keys sums dK and dV over all queries of all heads of the group, and one whose
-// blocks own queries sums dQ over the keys. Both are the same walk with the roles exchanged:
+// Attention backward, blocked body, fp32, without atomics. delta = rowsum(dO * O) comes first; then
+// one kernel whose blocks own keys sums dK and dV over all queries of all heads of the group, and
+// one whose blocks own queries sums dQ over the keys. Both are the same walk with the roles
+// exchanged:
 //   P = exp(scale a1 b1^T - lse),  dS = scale * P * (a2 b2^T - delta),
 //   sums1 += dS b1,  sums2 += P b2,
 // with a = (k, v), b = (q, dO) for keys, and a = (q, dO), b = (k, v) for queries, where sums2 is
 // not wanted. Each computes P again: cheaper than to store it, and the sums have one order.
-#include "kernels/attention.h"
-
+#include "kernels/cuda/attention_bodies.h"
 #include "kernels/cuda/attention_tiles.cuh"
 #include "kernels/math.h"
 
@@ -200,7 +200,7 @@ void launch_backward(const AttentionProblem& p, const BackwardPointers& at, cuda
 }  // namespace
 
 // Tiles are as large as the 99 KB that every architecture from 80 on lends to a block allow.
-void attention_backward(const AttentionBackward& args) {
+void blocked::backward(const AttentionBackward& args) {
   AttentionProblem p(args);
   if (p.batch == 0 || p.heads == 0 || p.size == 0) return;
   p.wide = p.wide && aligned_to_16(args.dq.raw(), args.dk.raw(), args.dv.raw(), args.dout.raw());
