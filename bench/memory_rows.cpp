@@ -6,6 +6,7 @@
 namespace slotwise::bench {
 namespace {
 
+// Every read of a row counts, also of one that a cache holds: a share above 1 says that it did.
 double row_bytes(const PathShape& s, std::int64_t D) {
   return 4.0 * static_cast<double>((s.accesses() + s.tokens) * D);
 }

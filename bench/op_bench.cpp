@@ -78,6 +78,7 @@ void measure(benchmark::State& state, const Work& work, Body&& body) {
   DeviceTimer timer(g_device);
   if (g_device.is_cuda()) body();  // the first one allocates and chooses kernels
   measure_seconds(state, work, [&] {
+    if (g_device.is_cuda()) body();  // on an idle GPU the timer would see the host's launches
     timer.start();
     for (int run = 0; run < runs; ++run) body();
     return timer.stop() / runs;
@@ -114,16 +115,9 @@ const Current& bench_case(const testing::Op& op, std::size_t index) {
   return g_current;
 }
 
-DType operands_of(const testing::OpCase& test) {
-  const bool narrow = std::any_of(test.inputs.begin(), test.inputs.end(), [](const Tensor& x) {
-    return x.defined() && x.dtype() == DType::bf16;
-  });
-  return narrow ? DType::bf16 : DType::f32;
-}
-
 void forward(benchmark::State& state, const testing::Op& op, std::size_t index) {
   const Current& now = bench_case(op, index);
-  const Work work{now.test.bytes, now.test.flops, operands_of(now.test)};
+  const Work work{now.test.bytes, now.test.flops, now.test.operands};
   if (now.test.timed) return measure(state, work, [&] { now.test.timed(now.inputs); });
   measure(state, work, [&] { benchmark::DoNotOptimize(now.test.forward(now.inputs)); });
 }
@@ -138,7 +132,7 @@ void backward(benchmark::State& state, const testing::Op& op, std::size_t index)
       grads[i] = testing::random_normal(outputs[i].shape(), i).to(g_device);
     }
   }
-  measure(state, {now.test.backward_bytes, now.test.backward_flops, operands_of(now.test)},
+  measure(state, {now.test.backward_bytes, now.test.backward_flops, now.test.operands},
           [&] { benchmark::DoNotOptimize(now.test.backward(now.inputs, outputs, grads)); });
 }
 

@@ -110,7 +110,9 @@ std::unique_ptr<MemoryModel> make_model(const Run& run, Device device) {
 void run_steps(const Run& run) {
   if (run.folder.empty() == run.shape.empty()) user_error("give --from FOLDER or --shape NAME");
   const Device device = find_device(run.device);
-  kernels::set_attention_choice(kernels::attention_choice_of(run.attention));
+  const kernels::AttentionChoice choice = kernels::attention_choice_of(run.attention);
+  if (choice && !device.is_cuda()) user_error("--attention is a choice on CUDA devices");
+  kernels::set_attention_choice(choice);
   const ProductType products(run.precision == "bf16" ? DType::bf16 : DType::f32);
   const auto made = make_model(run, device);
   MemoryModel& model = *made;

@@ -7,6 +7,7 @@ endif()
 find_path(CudnnFrontend_INCLUDE_DIR cudnn_frontend.h HINTS ${SLOTWISE_CUDNN_FRONTEND}
           ENV SLOTWISE_CUDNN_FRONTEND PATH_SUFFIXES include)
 find_path(Cudnn_INCLUDE_DIR cudnn_version.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+find_path(Nvrtc_INCLUDE_DIR nvrtc.h HINTS ${CUDAToolkit_INCLUDE_DIRS})  # the frontend includes it
 find_library(Cudnn_LIBRARY NAMES libcudnn.so.9 cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
 
 function(slotwise_version_of header prefix result)
@@ -29,4 +30,4 @@ if(Cudnn_INCLUDE_DIR)
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(CudnnFrontend
-  REQUIRED_VARS CudnnFrontend_INCLUDE_DIR Cudnn_INCLUDE_DIR VERSION_VAR CudnnFrontend_VERSION)
+  REQUIRED_VARS CudnnFrontend_INCLUDE_DIR Cudnn_INCLUDE_DIR Nvrtc_INCLUDE_DIR VERSION_VAR CudnnFrontend_VERSION)

@@ -87,6 +87,8 @@ if(CudnnFrontend_FOUND AND Cudnn_VERSION VERSION_GREATER_EQUAL 9.5)
   set(SLOTWISE_CUDNN_TEXT "${Cudnn_VERSION} through frontend ${CudnnFrontend_VERSION}")
 elseif(NOT Cudnn_INCLUDE_DIR)
   set(SLOTWISE_CUDNN_TEXT "off: cudnn_version.h not found (attention runs in own kernels)")
+elseif(NOT Nvrtc_INCLUDE_DIR)
+  set(SLOTWISE_CUDNN_TEXT "off: nvrtc.h not found, which its frontend includes")
 elseif(NOT CudnnFrontend_INCLUDE_DIR)
   set(SLOTWISE_CUDNN_TEXT
       "off: cudnn_frontend.h not found (SLOTWISE_CUDNN_FRONTEND=FOLDER; tests/run.sh fetches it)")

@@ -6,6 +6,14 @@ namespace slotwise::kernels {
 namespace {
 
 constexpr std::int64_t kMostCudnnHeadSize = 128;  // of the backward on every architecture
+constexpr std::int64_t kMostCudnnWorkspace = std::int64_t{1} << 30;  // bytes
+
+// Of the deterministic backward on Hopper: the derivatives of all weights in bf16, for tiles of 64
+// queries and 128 keys.
+std::int64_t cudnn_workspace(const AttentionForm& form) {
+  const auto up = [](std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; };
+  return 2 * form.batch * form.heads * up(form.queries, 64) * up(form.keys, 128);
+}
 
 AttentionChoice g_choice;
 
@@ -49,13 +57,17 @@ AttentionChoice attention_choice() {
 
 std::string cudnn_refusal(const AttentionForm& form) {
   if (form.products != DType::bf16) return "it multiplies in bf16 and fp32 was asked for";
-  if (form.ragged) return "it is given packed, padded or continued rows";
+  if (form.ragged) return "it is given rows of unequal length, padded or continued ones";
   if (form.size % 8 != 0 || form.size > kMostCudnnHeadSize || form.size == 0) {
     return fmt::format("it takes heads of a multiple of 8 up to {}, and these have {}",
                        kMostCudnnHeadSize, form.size);
   }
   if (form.batch == 0 || form.heads == 0 || form.queries < 2 || form.keys < 2) {
     return "it takes rows of at least 2 tokens";
+  }
+  if (cudnn_workspace(form) > kMostCudnnWorkspace) {
+    return fmt::format("its deterministic backward would need {} MiB of workspace",
+                       cudnn_workspace(form) >> 20);
   }
   return {};
 }
@@ -92,7 +104,7 @@ std::string describe_attention(DType products) {
   const CudnnStatus& cudnn = status_for(g_choice, products);
   if (body == AttentionBody::cudnn) {
     text += " (" + cudnn.text + ")";
-    if (!g_choice) text += "; blocked for packed, padded and continued rows";
+    if (!g_choice) text += "; blocked for rows of unequal length, padded and continued ones";
   } else if (!g_choice && products == DType::bf16) {
     text += " (" + cudnn.text + ")";
   }

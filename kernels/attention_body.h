@@ -84,7 +84,7 @@ AttentionBody attention_body(const AttentionForm& form);
 // For the start of a program on a CUDA device: the body of its usual calls, whole rows of equal
 // length with such products. UserError when the choice cannot be met.
 AttentionBody usual_attention_body(DType products);
-// "cudnn (cuDNN 9.19.0, ...); blocked for packed, padded and continued rows".
+// "cudnn (cuDNN 9.19.0, ...); blocked for rows of unequal length, ...".
 std::string describe_attention(DType products);
 
 }  // namespace slotwise::kernels

@@ -74,7 +74,7 @@ run_line() {
 # The limits add up to 6 min 45 s with PyTorch, 4 min 30 s without; by their bytes and FLOPs the pieces should take 3 to 4 minutes. A piece that reaches
 # its limit fails alone.
 bench_device=cuda bench_shapes=(gpt2 paper) peers=(--shapes gpt2 --modes pretrain --precision bf16)
-op_options=(--benchmark_min_time=0.05) ops_of_pytorch='weighted_bag|attention'
+op_options=(--benchmark_min_time=0.005) ops_of_pytorch='weighted_bag/|attention(_bf16)?/'
 memory_options=(--log2-slots 14,16,18,20,22,24 --widths 64,256,1024,2048 --rounds 7 '--benchmark_filter=path|scores')
 sparse_options=(--log2-slots 16,18,20,22 --widths 1024 --tokens 4096 --rounds 31 --benchmark_filter=sparse_step)
 if [ -n "$dry_run" ]; then

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "core/cuda_stream.h"
+#include "core/devices_bodies.h"
 #include "kernels/attention_body.h"
 #include "kernels/cuda/attention_bodies.h"
 #include "kernels/cuda/head_layout.h"
@@ -29,6 +30,7 @@ using frontend::graph::Graph;
 using frontend::graph::Tensor_attributes;
 
 constexpr std::size_t kOldestVersion = 90500;
+constexpr std::size_t kMostPlans = 1024;  // then all are let go, and those in use come back
 
 // By soname when the machine knows it, else where the build found it; null when it is nowhere.
 void* open_library(const char* name, const char* path) {
@@ -53,6 +55,15 @@ CudnnStatus load() {
   const std::size_t version = frontend::detail::get_backend_version();
   if (version < kOldestVersion) {
     return {false, fmt::format("cuDNN 9.5 or newer is needed, found {}", version)};
+  }
+  // Their deterministic backward is refused by the frontend, when the forward has run already.
+  if (version == 91000 || version == 91001) {
+    return {false, "cuDNN 9.10.0 and 9.10.1 have no usable backward; install 9.10.2 or newer"};
+  }
+  for (int device = 0; device < slotwise::cuda::device_count(); ++device) {
+    if (slotwise::cuda::device_facts(device).capability / 10 == 10 && version < 91800) {
+      return {false, fmt::format("this GPU needs cuDNN 9.18 or newer, found {}", version)};
+    }
   }
   return {true, fmt::format("cuDNN {}.{}.{}, frontend {}.{}.{}", version / 10000,
                             version / 100 % 100, version % 100, CUDNN_FRONTEND_MAJOR_VERSION,
@@ -176,8 +187,9 @@ class Library {
   }
 
   const Graph& plan_of(const AttentionPlanKey& key, cudnnHandle_t handle) {
-    std::unique_ptr<Graph>& plan = plans_[key];
-    if (plan != nullptr) return *plan;
+    const auto found = plans_.find(key);
+    if (found != plans_.end()) return *found->second;
+    if (plans_.size() >= kMostPlans) plans_.clear();
     auto graph = std::make_unique<Graph>();
     graph->set_io_data_type(frontend::DataType_t::BFLOAT16)
         .set_intermediate_data_type(frontend::DataType_t::FLOAT)
@@ -188,8 +200,7 @@ class Library {
       describe_forward(*graph, key.form);
     }
     check(graph->build(handle, {frontend::HeurMode_t::A}), key);
-    plan = std::move(graph);
-    return *plan;
+    return *(plans_[key] = std::move(graph));
   }
 
   std::mutex mutex_;

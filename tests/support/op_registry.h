@@ -29,6 +29,7 @@ struct OpCase {
   std::vector<bool> output_has_gradient;  // empty: all f32 outputs
   double tolerance = 2e-6;                // on ||a - b|| / ||b|| per tensor
   double gradient_tolerance = 1e-5;
+  DType operands = DType::f32;  // of its products: which GEMM rate the bench compares with
   double bytes = 0, flops = 0;  // of one forward, for the bench
   double backward_bytes = 0, backward_flops = 0;
   // What the bench times where `forward` sets up more than the op needs. It may change the inputs.

@@ -233,6 +233,7 @@ std::vector<OpCase> bench_cases() {
 OpCase narrow(AttentionCase s) {
   s.products = DType::bf16;
   OpCase out = make_case(s);
+  out.operands = DType::bf16;
   for (int i = 0; i < 3; ++i) {
     for (float& x : out.inputs[i].span<float>()) x = static_cast<float>(BFloat16(x));
   }

@@ -94,6 +94,7 @@ OpCase in_bf16(OpCase test) {
     test.inputs[input] = narrow;
   }
   test.backward = nullptr;
+  test.operands = DType::bf16;
   return test;
 }
 
