@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kChunk = std::int64_t{1} << 20;      // elements of a sum at a time
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;  // of one MPI call
 constexpr int kRollCallTag = 32767, kSumTags = 16384;
-constexpr double kRollCallSeconds = 2.0;
+constexpr double kRollCallSeconds = 5.0;  // ranks come to wait at different times
 
 void check_mpi(int status, const char* call) {
   if (status == MPI_SUCCESS) return;
@@ -135,9 +135,14 @@ std::string MpiGroup::silent_ranks() {
               MPI_COMM_WORLD, &heard[static_cast<std::size_t>(other)]);
   }
   const auto end = Clock::now() + std::chrono::duration<double>(kRollCallSeconds);
-  int all = 0;
-  while (all == 0 && Clock::now() < end) {
-    MPI_Testall(size_, heard.data(), &all, MPI_STATUSES_IGNORE);
+  const auto missing = [&] {
+    for (MPI_Request& request : heard) {
+      int flag = 0;
+      if (request != MPI_REQUEST_NULL) MPI_Test(&request, &flag, MPI_STATUS_IGNORE);
+    }
+    return std::any_of(heard.begin(), heard.end(), [](auto r) { return r != MPI_REQUEST_NULL; });
+  };
+  while (missing() && Clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   std::string silent;

@@ -136,17 +136,20 @@ void RunArguments::join(const std::shared_ptr<Communicator>& group) {
   if (group->size() == 1) return;
   run.quiet = run.quiet || !group->is_root();
   run.memory_report = run.memory_report && group->is_root();
-  device = device_of_rank(device);
+  device = device_of_rank(device_or_recorded(), *group);
   run.group = group_for(find_device(device), group, ranks.group_options());
+}
+
+std::string RunArguments::device_or_recorded() const {
+  const std::filesystem::path settings = run.out / "run.json";
+  if (device != "auto" || run.fresh || !std::filesystem::exists(settings)) return device;
+  const auto before = nlohmann::json::parse(read_file(settings), nullptr, false);
+  return before.is_object() ? before.value("device", "cpu") : device;
 }
 
 Device RunArguments::place() const {
   DeviceArgument wanted = *this;
-  const std::filesystem::path settings = run.out / "run.json";
-  if (wanted.device == "auto" && !run.fresh && std::filesystem::exists(settings)) {
-    const auto before = nlohmann::json::parse(read_file(settings), nullptr, false);
-    if (before.is_object()) wanted.device = before.value("device", "cpu");
-  }
+  wanted.device = device_or_recorded();
   if (run.group->size() == 1) return wanted.place(run.quiet ? nullptr : stdout, product_type());
   const Device found = wanted.place(nullptr, product_type());
   const std::string table = rank_table(*run.group, describe(found));

@@ -62,6 +62,9 @@ struct RunArguments : DeviceArgument {
   // Makes this process a rank, on a device of its own: the root alone prints, and says first who
   // runs where.
   void join(const std::shared_ptr<Communicator>& group);
+
+ private:
+  std::string device_or_recorded() const;
 };
 
 // Runs the body and turns exceptions into messages and exit codes. The body returns the exit code.

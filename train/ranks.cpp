@@ -6,6 +6,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +33,26 @@ bool place_by_environment_alone() {
   return !place_by_launcher() && place_by_environment();
 }
 
+// Whether this rank can have a GPU of its own. NCCL refuses two ranks on one, but for ranks that
+// call themselves different hosts.
+bool has_own_gpu(int local_rank, const std::string& device) {
+  const int gpus = cuda::device_count();
+  const bool own = local_rank < gpus || std::getenv("CUDA_VISIBLE_DEVICES") != nullptr ||
+                   std::getenv("NCCL_HOSTID") != nullptr;
+  if (gpus == 0 || !own) return false;
+  try {
+    find_device(device);
+    return true;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
+std::string gpu_of_rank() {
+  const auto place = place_by_launcher() ? place_by_launcher() : place_by_environment();
+  return fmt::format("cuda:{}", place ? place->local_rank % std::max(1, cuda::device_count()) : 0);
+}
+
 std::shared_ptr<Communicator> group_by_environment(const GroupOptions& options) {
   const RankPlace place = *place_by_environment();
   if (cuda::device_count() == 0) {
@@ -51,8 +72,18 @@ std::shared_ptr<Communicator> group_by_environment(const GroupOptions& options) 
     share_by_tcp(who, std::getenv("MASTER_ADDR"), *number_of("MASTER_PORT") + (taken ? 1 : 0),
                  bytes, options.timeout_seconds);
   };
-  return nccl_group({place.rank, place.ranks, find_device(device_of_rank("cuda")), share, nullptr},
-                    options);
+  return nccl_group({place.rank, place.ranks, find_device(gpu_of_rank()), share, nullptr}, options);
+}
+
+// An MPI that the launcher cannot speak to makes every process a group of one.
+std::shared_ptr<Communicator> joined_group(const RankPlace& place, const GroupOptions& options) {
+  auto group = mpi_group(options);
+  if (group->size() == place.ranks) return group;
+  user_error(
+      "the launcher started {} ranks, and MPI knows of {}: it was built for another launcher; "
+      "start "
+      "with the mpirun of that MPI, or srun --mpi=pmix",
+      place.ranks, group->size());
 }
 
 std::string host_name() {
@@ -109,20 +140,18 @@ GroupOptions RankArguments::group_options() const {
 }
 
 std::optional<RankPlace> place_by_launcher() {
-  constexpr std::pair<const char*, const char*> kLaunchers[] = {
-      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},  // mpirun
-      {"PMIX_RANK", "SLURM_STEP_NUM_TASKS"},             // srun --mpi=pmix
-      {"PMI_RANK", "PMI_SIZE"},                          // srun --mpi=pmi2, MPICH's mpirun
+  struct Launcher {
+    const char *rank, *ranks, *local;
   };
-  for (const auto& [rank, ranks] : kLaunchers) {
-    const auto own = number_of(rank), all = number_of(ranks);
-    if (!own || !all) continue;
-    int local = *own;
-    for (const char* variable :
-         {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "MPI_LOCALRANKID"}) {
-      if (const auto known = number_of(variable)) local = *known;
-    }
-    return RankPlace{*own, *all, local};
+  // Of a launcher inside another one (mpirun in a job of Slurm) the inner one's numbers count.
+  constexpr Launcher kLaunchers[] = {
+      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},  // mpirun
+      {"PMIX_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"},  // srun --mpi=pmix
+      {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},             // MPICH's mpirun
+  };
+  for (const Launcher& launcher : kLaunchers) {
+    const auto own = number_of(launcher.rank), all = number_of(launcher.ranks);
+    if (own && all) return RankPlace{*own, *all, number_of(launcher.local).value_or(*own)};
   }
   return std::nullopt;
 }
@@ -135,11 +164,19 @@ std::optional<RankPlace> place_by_environment() {
   return RankPlace{*rank, *ranks, number_of("LOCAL_RANK").value_or(*rank)};
 }
 
-std::string device_of_rank(const std::string& wanted) {
-  const int gpus = cuda::device_count();
-  if (gpus == 0 || (wanted != "auto" && wanted != "cuda")) return wanted;
-  const auto place = place_by_launcher() ? place_by_launcher() : place_by_environment();
-  return fmt::format("cuda:{}", place ? place->local_rank % gpus : 0);
+std::string device_of_rank(const std::string& wanted, Communicator& group) {
+  if (wanted != "auto" && wanted != "cuda") return wanted;
+  const std::string gpu = gpu_of_rank();
+  if (place_by_environment_alone()) return gpu;
+  const auto place = place_by_launcher();
+  const Tensor able =
+      Tensor::from<std::int32_t>({has_own_gpu(place ? place->local_rank : 0, gpu) ? 1 : 0}, {1});
+  group.all_reduce_sum(able);
+  const std::int32_t count = able.to_vector<std::int32_t>()[0];
+  if (count == group.size()) return gpu;
+  if (wanted == "auto") return "cpu";
+  user_error("--device cuda gives every rank a GPU of its own, and {} of {} ranks have none",
+             group.size() - count, group.size());
 }
 
 std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Communicator>& group,
@@ -164,7 +201,7 @@ int run_ranks(const char* name, const RankArguments& arguments, int argc, char**
                place->ranks);
   }
   if (place_by_environment_alone()) return run_as_rank(name, group_by_environment(options), body);
-  if (place && place->ranks > 1) return run_as_rank(name, mpi_group(options), body);
+  if (place && place->ranks > 1) return run_as_rank(name, joined_group(*place, options), body);
   if (arguments.ranks <= 1 || place) return body(single_process());
   if (!mpi_built()) mpi_group(options);  // says what is missing
   return launch_ranks(name, arguments.ranks, argc, argv);

@@ -41,9 +41,9 @@ using RankBody = std::function<int(const std::shared_ptr<Communicator>&)>;
 int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
               const RankBody& body);
 
-// The device of this rank: where a GPU is wanted ("auto", "cuda") and one is there, that of its
-// number on this host, else what was wanted.
-std::string device_of_rank(const std::string& wanted);
+// The device of this rank; collective, and the same kind for all. "cuda": the GPU of its number on
+// this host, UserError where a rank has none of its own; "auto": that, or else the CPU.
+std::string device_of_rank(const std::string& wanted, Communicator& group);
 // The group that carries tensors of the device: `group` itself on the CPU, NCCL beside it on GPUs.
 std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Communicator>& group,
                                         const GroupOptions& options);

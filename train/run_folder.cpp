@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/sha256.h"
 #include "train/checkpoint.h"
 
 namespace slotwise {
@@ -97,8 +98,29 @@ void RunFolder::choose_shards(const nlohmann::json& before, std::int64_t wanted)
       sharding_.shards);
 }
 
+// Gradients of different models would be summed without complaint.
+void RunFolder::expect_alike() const {
+  if (sharding_.group->size() == 1) return;
+  std::string seen = settings_;
+  if (resumable()) seen += read_file(existing_checkpoint(checkpoint()) / "SHA256SUMS");
+  Sha256 digest;
+  digest.add(seen);
+  const std::string hex = digest.hex();
+  const std::vector<std::int32_t> mine(hex.begin(), hex.end());
+  const auto count = static_cast<std::int64_t>(mine.size());
+  const auto all = sharding_.group->all_gather(Tensor::from(mine, {count}));
+  const std::vector<std::int32_t> root = all.at(0).to_vector<std::int32_t>();
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank].to_vector<std::int32_t>() == root) continue;
+    user_error(
+        "rank {} finds other settings, data or another checkpoint than rank 0: all hosts must see "
+        "the same --out, --data and --checkpoint, and have the same --threads",
+        rank);
+  }
+}
+
 void RunFolder::begin() {
-  sharding_.group->barrier();  // all have looked at what was there
+  expect_alike();  // all have looked at what was there
   root_alone(*sharding_.group, [this] { write_settings(); });
   fresh_ = false;
 }

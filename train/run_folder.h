@@ -68,6 +68,7 @@ class RunFolder {
   std::filesystem::path pending() const { return out_ / "result.pending"; }
   void choose_threads(const nlohmann::json& before, int wanted);
   void choose_shards(const nlohmann::json& before, std::int64_t wanted);
+  void expect_alike() const;
   void write_settings();
   bool settle_alone(bool wants_model);
   void remove_checkpoint() const;

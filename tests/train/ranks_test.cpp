@@ -142,12 +142,12 @@ TEST_F(Ranks, AMistakeIsToldOnceAndLeavesNoTrace) {
 // A long run on two ranks, and its processes.
 class LongRun {
  public:
-  explicit LongRun(const fs::path& out)
+  LongRun(const fs::path& out, int ranks)
       : out_(out),
-        program_("pretrain",
-                 tiny_world().pretrain(out) + Words{"--ranks", "2", "--rank-timeout", "2",
-                                                    "--quiet", "--set", "pretrain.steps=1000000",
-                                                    "--set", "pretrain.checkpoint_every=5"}) {
+        program_("pretrain", tiny_world().pretrain(out) +
+                                 Words{"--ranks", std::to_string(ranks), "--rank-timeout", "2",
+                                       "--quiet", "--set", "pretrain.steps=1000000", "--set",
+                                       "pretrain.checkpoint_every=5"}) {
     while (!program_.ended() && !fs::exists(out / "checkpoint/trainer.json")) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -196,9 +196,9 @@ void expect_whole_and_resumable(const fs::path& run) {
 
 TEST_F(Ranks, AKilledRankEndsTheJob) {
   const TemporaryFolder folder;
-  LongRun run(folder / "run");
+  LongRun run(folder / "run", 2);
   const Finished end = run.after(SIGKILL);
-  EXPECT_LT(run.seconds(), 10.0);
+  EXPECT_LT(run.seconds(), 60.0);
   EXPECT_EQ(end.code, 1);
   EXPECT_EQ(end.error,
             "slotwise-pretrain: rank 1 was ended by signal 9 (Killed), so the others were stopped; "
@@ -208,9 +208,9 @@ TEST_F(Ranks, AKilledRankEndsTheJob) {
 
 TEST_F(Ranks, AHangingRankEndsTheJob) {
   const TemporaryFolder folder;
-  LongRun run(folder / "run");
+  LongRun run(folder / "run", 3);  // the third one answers and must not be named
   const Finished end = run.after(SIGSTOP);
-  EXPECT_LT(run.seconds(), 15.0);
+  EXPECT_LT(run.seconds(), 60.0);
   EXPECT_EQ(end.code, 1);
   EXPECT_EQ(end.error,
             "slotwise-pretrain: rank 1 gave no sign for 2 seconds (--rank-timeout): it hangs, has "
