@@ -1,10 +1,14 @@
 // Ranks over NCCL. Everything is queued on a stream of its own, which waits by an event for what
 // the compute stream has made; wait() polls the end of a sum and NCCL's own state against the
-// deadline (the communicator is non-blocking, so no call hangs). A sum in the order of the ranks is
-// the MPI body's algorithm: each rank owns a segment, receives the others' parts of it, adds them
-// up in order in one kernel, and hands the result round.
+// deadline (the communicator is non-blocking, so no call hangs). The first failure ends the group:
+// it is aborted at once, so that memory can be freed, and later calls throw without waiting. A sum
+// in the order of the ranks is the MPI body's algorithm: each rank owns a segment, receives the
+// others' parts of it, adds them up in order in one kernel, and hands the result round.
 #include <chrono>
+#include <exception>
+#include <future>
 #include <thread>
+#include <utility>
 
 #include "core/cuda_stream.h"
 #include "core/device_scope.h"
@@ -17,6 +21,9 @@ namespace slotwise {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// For an abort, which may itself wait for ever on what is broken.
+constexpr std::chrono::seconds kAbortPatience(10);
 
 ncclDataType_t type_of(DType dtype) {
   return dtype == DType::f32 ? ncclFloat32 : dtype == DType::i32 ? ncclInt32 : ncclInt64;
@@ -73,17 +80,18 @@ class NcclGroup final : public Communicator {
   void barrier() override { all_reduce_sum(Tensor::zeros({1}, DType::i32)); }
   void close() override {
     barrier();
-    nccl().ncclCommDestroy(group_);
+    nccl().ncclCommDestroy(std::exchange(group_, nullptr));
     cudaStreamDestroy(stream_);
   }
   void abandon(int code) noexcept override {
-    if (group_ != nullptr) nccl().ncclCommAbort(group_);
     if (place_.beside) place_.beside->abandon(code);
+    abort_group();
   }
 
   // Queues what `calls` sends; the stream first waits for the compute stream.
   template <class Calls>
   void queue(Event& end, Calls&& calls) {
+    refuse_failed();
     Event made;
     made.record(compute_);
     made.hold(stream_);
@@ -99,8 +107,8 @@ class NcclGroup final : public Communicator {
   }
   void check(ncclResult_t status, const char* call) {
     if (status == ncclSuccess || status == ncclInProgress) return;
-    fail("[communicator] {}: {} ({})", call, nccl().ncclGetErrorString(status),
-         group_ != nullptr ? nccl().ncclGetLastError(group_) : "no communicator");
+    give_up(fmt::format("[communicator] {}: {} ({})", call, nccl().ncclGetErrorString(status),
+                        group_ != nullptr ? nccl().ncclGetLastError(group_) : "no communicator"));
   }
   // A call of a non-blocking communicator may still be going on when it returns.
   void settle(ncclResult_t status, const char* call) {
@@ -114,6 +122,7 @@ class NcclGroup final : public Communicator {
     }
   }
   void wait(Event& end, Patience patience) {
+    refuse_failed();
     const auto start = Clock::now();
     while (!end.reached()) {
       ncclResult_t state = ncclSuccess;
@@ -123,7 +132,11 @@ class NcclGroup final : public Communicator {
     }
     end.hold(compute_);
   }
+  // In place of wait() where nobody needs the result: the compute stream alone waits, so that it
+  // does not reuse memory that the sum still writes.
+  void leave(Event& end) { end.hold(compute_); }
 
+  bool failed() const { return failed_; }
   cudaStream_t stream() const { return stream_; }
   ncclComm_t group() const { return group_; }
   const Device& device() const { return place_.device; }
@@ -135,9 +148,20 @@ class NcclGroup final : public Communicator {
     if (seconds > 1e-3) std::this_thread::sleep_for(std::chrono::microseconds(20));
     if (patience == Patience::endless || seconds < options_.timeout_seconds) return;
     const std::string silent = place_.beside ? place_.beside->silent_ranks() : "";
-    fail("{} gave no sign for {} seconds (--rank-timeout): it hangs, has died or cannot be reached",
-         silent.empty() ? "a rank" : silent, options_.timeout_seconds);
+    give_up(fmt::format(
+        "{} gave no sign for {} seconds (--rank-timeout): it hangs, has died or cannot be reached",
+        silent.empty() ? "a rank" : silent, options_.timeout_seconds));
   }
+  void refuse_failed() const {
+    if (failed_) fail("[communicator] the group of ranks has failed already");
+  }
+  // Aborts before it throws: NCCL's kernels would wait for ever, and cudaFree for them.
+  [[noreturn]] void give_up(const std::string& why) {
+    failed_ = true;
+    abort_group();
+    throw Error(why);
+  }
+  void abort_group() noexcept;
   std::unique_ptr<Reduction> start_sum(const Tensor& tensor, const Tensor& before) override;
   void spread(const Tensor& tensor, int root, Patience patience) override;
   std::vector<Tensor> gather(const Tensor& mine) override;
@@ -146,7 +170,22 @@ class NcclGroup final : public Communicator {
   GroupOptions options_;
   cudaStream_t compute_ = nullptr, stream_ = nullptr;
   ncclComm_t group_ = nullptr;
+  bool failed_ = false;
 };
+
+// On a thread of its own, which is left to itself when it does not come back: the failure is told
+// all the same. There NCCL also sees no group of calls that this thread may have left open.
+void NcclGroup::abort_group() noexcept {
+  if (group_ == nullptr) return;
+  try {
+    std::packaged_task<void()> abort(
+        [group = std::exchange(group_, nullptr)] { nccl().ncclCommAbort(group); });
+    const std::future<void> aborted = abort.get_future();
+    std::thread(std::move(abort)).detach();
+    aborted.wait_for(kAbortPatience);
+  } catch (const std::exception&) {  // no thread to be had: the end of the process does it
+  }
+}
 
 // Keeps all memory that the stream uses until the compute stream stands behind it.
 class NcclSum final : public Reduction {
@@ -167,20 +206,20 @@ class NcclSum final : public Reduction {
     if (!ordered) after_ = before_;
   }
   ~NcclSum() override {
+    if (finished_ || tensor_.elements() == 0 || group_.failed()) return;
     try {
-      wait();
-    } catch (const Error&) {  // whoever waited before has told it
+      std::uncaught_exceptions() > 0 ? group_.leave(end_) : wait();
+    } catch (const Error&) {  // the group tells its next caller
     }
   }
 
   bool done() override { return finished_ || tensor_.elements() == 0 || end_.reached(); }
   void wait() override {
-    if (finished_) return;
-    finished_ = true;
-    if (tensor_.elements() == 0) return;
+    if (finished_ || tensor_.elements() == 0) return;
     group_.wait(end_, Patience::timeout);
     if (after_.defined()) write_gradient({on_device_, true}, after_);
     if (tensor_.device() != group_.device()) tensor_.copy_from(on_device_);
+    finished_ = true;
   }
 
  private:

@@ -1,5 +1,7 @@
 // A few bytes from rank 0 to all others, before there is a group: over TCP, or by a file that all
-// ranks see. Throws Error when the others do not come, or rank 0 does not answer, in time.
+// ranks see. Throws Error when the others do not come, or rank 0 does not answer, in time. Each
+// side says first which program it is and of how many ranks, so that strangers are told apart;
+// there is no secret in it.
 #pragma once
 
 #include <filesystem>
@@ -12,11 +14,13 @@ struct RankOf {
   int rank = 0, ranks = 1;
 };
 
-// Rank 0 listens at `port` of the host that the others reach as `host`.
+// Rank 0 listens at `port` of the host that the others reach as `host`; it closes the connections
+// of strangers and of ranks of another start. UserError for a port outside 1 to 65535.
 void share_by_tcp(const RankOf& place, const std::string& host, int port, std::span<char> bytes,
                   double timeout_seconds);
 
-// A path that no earlier start has used: rank 0 writes it, and refuses one that is there.
+// A path that no earlier start has used: rank 0 writes it, and refuses one that is there. UserError
+// for the others where the file is of another kind or from a start with another number of ranks.
 void share_by_file(const RankOf& place, const std::filesystem::path& path, std::span<char> bytes,
                    double timeout_seconds);
 

@@ -1,8 +1,16 @@
 // How a few bytes reach all ranks before there is a group.
 #include "core/share_bytes.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -31,6 +39,43 @@ int free_port() {
   return 20000 + static_cast<int>(::getpid()) % 20000;
 }
 
+template <class Body>
+std::string message_of(Body&& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// A plain socket of this host, of a program that knows nothing of the exchange.
+class Stranger {
+ public:
+  explicit Stranger(int port) : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_port = htons(static_cast<std::uint16_t>(port));
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  }
+  ~Stranger() { ::close(descriptor_); }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+  int get() const { return descriptor_; }
+  const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&address_); }
+  bool connects() const { return ::connect(descriptor_, address(), sizeof address_) == 0; }
+
+ private:
+  sockaddr_in address_{};
+  int descriptor_;
+};
+
+void connect_soon(const Stranger& stranger) {
+  for (int tries = 0; !stranger.connects(); ++tries) {
+    ASSERT_LT(tries, 1000) << "nobody listens";
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 TEST(ShareBytes, ByTcp) {
   const auto told = shared([](const RankOf& place, std::span<char> bytes) {
     share_by_tcp(place, "127.0.0.1", free_port(), bytes, 20);
@@ -46,29 +91,79 @@ TEST(ShareBytes, ByFile) {
   EXPECT_EQ(shared(share), std::vector<std::string>(kRanks, "bytes"));
   std::string own = "other";
   EXPECT_TRUE(contains(user_error_of([&] { share({0, kRanks}, own); }), "is there already"));
+  EXPECT_TRUE(contains(user_error_of([&] {
+                         share({1, kRanks + 1}, own);
+                       }),
+                       "from a start with 3 ranks and this one has 4"));
+  folder.write("id", std::string(17, 'x'));
+  EXPECT_TRUE(contains(user_error_of([&] { share({1, kRanks}, own); }), "of something else"));
+  folder.write("id", "short");
+  EXPECT_TRUE(contains(user_error_of([&] { share({1, kRanks}, own); }), "got 5 bytes"));
+  EXPECT_EQ(own, "other");
+}
+
+// One is mute, one says what would be rank 1 without a magic, one is of a start with more ranks.
+TEST(ShareBytes, StrangersDoNotStopTheExchange) {
+  const int port = free_port() + 2;
+  std::string told = "bytes", heard(5, '-'), other(5, '-');
+  auto root = std::async(std::launch::async, [&] { share_by_tcp({0, 2}, "", port, told, 20); });
+  const Stranger mute(port), wrong(port);
+  connect_soon(mute);
+  connect_soon(wrong);
+  const std::array<std::int32_t, 3> words{1, 1, 1};
+  ASSERT_EQ(::send(wrong.get(), words.data(), sizeof words, MSG_NOSIGNAL), sizeof words);
+  auto elsewhere = std::async(std::launch::async, [&] {
+    return message_of([&] { share_by_tcp({1, 3}, "127.0.0.1", port, other, 2); });
+  });
+  // Less than any patience with the mute one that would be too long.
+  EXPECT_EQ(message_of([&] { share_by_tcp({1, 2}, "127.0.0.1", port, heard, 4); }), "");
+  EXPECT_EQ(heard, "bytes");
+  EXPECT_EQ(message_of([&] { root.get(); }), "");
+  char answer = 0;
+  EXPECT_LE(::recv(wrong.get(), &answer, 1, 0), 0);
+  EXPECT_TRUE(contains(elsewhere.get(), "another number of ranks than 3"));
+  EXPECT_EQ(other, "-----");
+}
+
+// A full queue of connections swallows what comes, as a firewall does.
+TEST(ShareBytes, AHostThatDropsDoesNotOutlastTheTimeout) {
+  const int port = free_port() + 3;
+  const Stranger full(port), first(port);
+  const int yes = 1;
+  ::setsockopt(full.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  ASSERT_EQ(::bind(full.get(), full.address(), sizeof(sockaddr_in)), 0);
+  ASSERT_EQ(::listen(full.get(), 0), 0);
+  ASSERT_TRUE(first.connects());
+  std::string bytes = "bytes";
+  const auto start = std::chrono::steady_clock::now();
+  const auto ask = [&] { share_by_tcp({1, 2}, "127.0.0.1", port, bytes, 0.5); };
+  EXPECT_TRUE(contains(message_of(ask), "rank 0 does not answer"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST(ShareBytes, RefusesWhatIsNoPort) {
+  std::string bytes = "bytes";
+  for (const int port : {-1, 0, 65536}) {
+    EXPECT_TRUE(contains(user_error_of([&] {
+                           share_by_tcp({1, 2}, "localhost", port, bytes, 1);
+                         }),
+                         fmt::format("from 1 to 65535, got {}", port)));
+  }
 }
 
 TEST(ShareBytes, TellsWhoDidNotCome) {
   std::string bytes = "bytes";
-  const auto message = [](auto&& body) -> std::string {
-    try {
-      body();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  };
   const int port = free_port() + 1;
-  EXPECT_TRUE(contains(message([&] {
+  EXPECT_TRUE(contains(message_of([&] {
                          share_by_tcp({0, 2}, "", port, bytes, 0.2);
                        }),
                        "rank 1 has not come"));
-  EXPECT_TRUE(contains(message([&] {
+  EXPECT_TRUE(contains(message_of([&] {
                          share_by_tcp({1, 2}, "127.0.0.1", port, bytes, 0.2);
                        }),
                        "rank 0 does not answer"));
   const TemporaryFolder folder;
-  EXPECT_TRUE(contains(message([&] {
+  EXPECT_TRUE(contains(message_of([&] {
                          share_by_file({1, 2}, folder / "id", bytes, 0.2);
                        }),
                        "rank 0 has not written"));
