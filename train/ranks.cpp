@@ -7,6 +7,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,7 +25,14 @@ namespace {
 
 std::optional<int> number_of(const char* variable) {
   const char* text = std::getenv(variable);
-  return text == nullptr ? std::nullopt : std::optional<int>(std::atoi(text));
+  if (text == nullptr) return std::nullopt;
+  int number = 0;
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, number);
+  if (error != std::errc() || stop != end || number < 0) {
+    user_error("the environment variable {} must be a whole number, got '{}'", variable, text);
+  }
+  return number;
 }
 
 constexpr const char* kIdFile = "SLOTWISE_ID_FILE";
