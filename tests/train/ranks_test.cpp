@@ -183,14 +183,14 @@ class LongRun {
   std::chrono::steady_clock::time_point begin_;
 };
 
-void expect_whole_and_resumable(const fs::path& run) {
+void expect_whole_and_resumable(const fs::path& run, int ranks) {
   EXPECT_NO_THROW(verify_checksums(run / "checkpoint"));
   const std::int64_t step = json::parse(file_of(run, "trainer.json")).at("step");
   EXPECT_EQ(step % 5, 0);
   const Finished again = run_well(
-      "pretrain", tiny_world().pretrain(run) + Words{"--ranks", "2", "--stop-after", "1", "--set",
-                                                     "pretrain.steps=1000000", "--set",
-                                                     "pretrain.checkpoint_every=5"});
+      "pretrain", tiny_world().pretrain(run) +
+                      Words{"--ranks", std::to_string(ranks), "--stop-after", "1", "--set",
+                            "pretrain.steps=1000000", "--set", "pretrain.checkpoint_every=5"});
   EXPECT_TRUE(contains(again.out, fmt::format("stopped at step {}", step + 1))) << again.out;
 }
 
@@ -203,7 +203,7 @@ TEST_F(Ranks, AKilledRankEndsTheJob) {
   EXPECT_EQ(end.error,
             "slotwise-pretrain: rank 1 was ended by signal 9 (Killed), so the others were stopped; "
             "the same command resumes from the last checkpoint\n");
-  expect_whole_and_resumable(folder / "run");
+  expect_whole_and_resumable(folder / "run", 2);
 }
 
 TEST_F(Ranks, AHangingRankEndsTheJob) {
@@ -215,7 +215,7 @@ TEST_F(Ranks, AHangingRankEndsTheJob) {
   EXPECT_EQ(end.error,
             "slotwise-pretrain: rank 1 gave no sign for 2 seconds (--rank-timeout): it hangs, has "
             "died or cannot be reached\n");
-  expect_whole_and_resumable(folder / "run");
+  expect_whole_and_resumable(folder / "run", 3);
 }
 
 TEST_F(Ranks, ASignalStopsAllAtOneStep) {
