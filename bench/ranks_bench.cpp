@@ -93,10 +93,18 @@ int main(int argc, char** argv) {
   Bench bench;
   RankArguments ranks;
   ranks.add_to(app);
-  app.add_option("--shape", bench.shape, "d512, gpt2 or paper")->capture_default_str();
-  app.add_option("--mode", bench.mode, "dense (all parameters) or smf")->capture_default_str();
-  app.add_option("--steps", bench.steps, "steps timed")->capture_default_str();
-  app.add_option("--rows", bench.rows, "rows that smf may change")->capture_default_str();
+  app.add_option("--shape", bench.shape, "d512, gpt2 or paper")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"d512", "gpt2", "paper", "tiny"}));
+  app.add_option("--mode", bench.mode, "dense (all parameters) or smf")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"dense", "smf"}));
+  app.add_option("--steps", bench.steps, "steps timed")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20).description(""));
+  app.add_option("--rows", bench.rows, "rows that smf may change")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 24).description(""));
   add_examples(app, "  ranks_bench --ranks 2 --shape d512 --mode dense");
   const char* name = "ranks_bench";
   return run_program(name, app, argc, argv, [&] {

@@ -183,8 +183,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1 << 20).description(""));
   time->add_option("--steps", run.steps, "steps timed")
       ->check(CLI::Range(1, 1 << 20).description(""));
-  time->add_option("--rank", run.rank, "LoRA's rank");
-  time->add_option("--rows", run.rows, "rows that sparse memory finetuning may change");
+  time->add_option("--rank", run.rank, "LoRA's rank")
+      ->check(CLI::Range(1, 1 << 14).description(""));
+  time->add_option("--rows", run.rows, "rows that sparse memory finetuning may change")
+      ->check(CLI::Range(1, 1 << 24).description(""));
   time->add_option("--device", run.device, "cpu, cuda or auto");
   time->add_option("--precision", run.precision, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}));

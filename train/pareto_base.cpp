@@ -43,29 +43,35 @@ void refuse_other_world(const fs::path& from, const json& there, const json& now
 
 }  // namespace
 
-void take_pretrained(const fs::path& from, const fs::path& out, const ParetoPlan& plan,
-                     const json& settings) {
+void check_pretrained(const fs::path& from, const fs::path& out, const ParetoPlan& plan,
+                      const json& settings) {
   const json theirs = read_sweep_settings(from);
   if (theirs.is_null()) user_error("{} holds no sweep to take models from", from.string());
   refuse_other_world(from, theirs.at("settings"), settings);
+  for (const std::int64_t seed : plan.seeds) {
+    if (run_finished(pretrain_folder(out, seed))) continue;
+    if (run_finished(pretrain_folder(from, seed)) &&
+        fs::exists(data_folder(from, seed) / "prepare.json")) {
+      continue;
+    }
+    user_error(
+        "{} has no finished pretraining of seed {}; leave it out of --seeds, or leave out "
+        "--pretrained",
+        from.string(), seed);
+  }
+}
+
+void take_pretrained(const fs::path& from, const fs::path& out, const ParetoPlan& plan) {
   bool taken = false;
   for (const std::int64_t seed : plan.seeds) {
-    const fs::path model = pretrain_folder(from, seed), here = pretrain_folder(out, seed);
-    if (run_finished(here)) continue;
-    if (!run_finished(model) || !fs::exists(data_folder(from, seed) / "prepare.json")) {
-      user_error(
-          "{} has no finished pretraining of seed {}; leave it out of --seeds, or leave out "
-          "--pretrained",
-          from.string(), seed);
-    }
+    if (run_finished(pretrain_folder(out, seed))) continue;
     copy_whole(data_folder(from, seed), data_folder(out, seed));
-    copy_whole(model, here);
+    copy_whole(pretrain_folder(from, seed), pretrain_folder(out, seed));
     taken = true;
   }
   if (!taken) return;
-  write_file_atomically(
-      out / kPretrainedNote,
-      json({{"from", from.string()}, {"versions", theirs.at("versions")}}).dump(2) + "\n");
+  const json note = {{"from", from.string()}, {"versions", read_sweep_settings(from)["versions"]}};
+  write_file_atomically(out / kPretrainedNote, note.dump(2) + "\n");
 }
 
 json versions_of_results(const fs::path& out) {

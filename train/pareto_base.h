@@ -13,8 +13,11 @@ namespace slotwise {
 // without backgrounds: they are counted anew. UserError where `from` was made with other settings
 // of the world (data, model, memory, pretrain, evaluate, which `settings` has now) or has not
 // finished such a seed. What was taken, and which build had made it, is noted in `out`.
+// To be called before anything is written; take_pretrained() does the copying.
+void check_pretrained(const std::filesystem::path& from, const std::filesystem::path& out,
+                      const ParetoPlan& plan, const nlohmann::json& settings);
 void take_pretrained(const std::filesystem::path& from, const std::filesystem::path& out,
-                     const ParetoPlan& plan, const nlohmann::json& settings);
+                     const ParetoPlan& plan);
 
 // The file of that note.
 inline constexpr const char* kPretrainedNote = "pretrained.json";

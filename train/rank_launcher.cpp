@@ -156,11 +156,11 @@ int launch_ranks(const char* name, int ranks, int argc, char** argv) {
   if (const auto killed = text.killed()) {
     std::fprintf(stderr,
                  "%s: rank %d was ended by signal %d (%s), so the others were stopped; the same "
-                 "command resumes from the last checkpoint\n",
+                 "command goes on from the last checkpoint, where there is one\n",
                  name, killed->rank, killed->signal, strsignal(killed->signal));
   } else if (!text.passed_on()) {
-    std::fprintf(stderr, "%s: mpirun ended with exit code %d: %s\n", name, code,
-                 text.banners().c_str());
+    const std::string why = text.banners().empty() ? "without a word" : text.banners();
+    std::fprintf(stderr, "%s: mpirun ended with exit code %d: %s\n", name, code, why.c_str());
   }
   return code < 128 ? code : 1;
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -140,6 +141,8 @@ void RankArguments::add_to(CLI::App& app) {
 }
 
 GroupOptions RankArguments::group_options() const {
+  if (std::isnan(timeout_seconds))
+    user_error("--rank-timeout must be a number of seconds, got nan");
   if (sums != "ordered" && sums != "library") {
     user_error("--sums must be ordered or library, got '{}'", sums);
   }

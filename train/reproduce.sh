@@ -19,11 +19,20 @@ cd "$slotwise_root"
 usage() { sed -n '2,13s/^# \{0,1\}//p' "$slotwise_root/train/reproduce.sh"; }
 preset=biographies
 arguments=()
+value() { # OPTION VALUE?
+  [ -n "${2:-}" ] && return
+  echo "$1 needs a value" >&2
+  usage >&2
+  exit 2
+}
 while [ $# -gt 0 ]; do
   case $1 in
-    --preset) preset=${2:?--preset needs a name}; shift 2 ;;
-    --data) arguments+=(--set "data.folder=$(realpath -- "${2:?--data needs a folder}")"); shift 2 ;;
-    --seeds | --jobs | --set | --pretrained | --precision) arguments+=("$1" "${2:?$1 needs a value}"); shift 2 ;;
+    --preset) value "$@"; preset=$2; shift 2 ;;
+    --data)
+      value "$@"
+      [ -d "$2" ] || { echo "--data: there is no folder $2" >&2; exit 2; }
+      arguments+=(--set "data.folder=$(realpath -- "$2")"); shift 2 ;;
+    --seeds | --jobs | --set | --pretrained | --precision) value "$@"; arguments+=("$1" "$2"); shift 2 ;;
     --fresh) arguments+=(--fresh); shift ;;
     -h | --help) usage; exit 0 ;;
     *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;

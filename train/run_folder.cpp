@@ -91,11 +91,11 @@ void RunFolder::choose_shards(const nlohmann::json& before, std::int64_t wanted)
   }
   if (sharding_.shards % ranks == 0) return;
   user_error(
-      "{} ranks cannot share the {} shards of a batch evenly{}; take a number of ranks that "
+      "{} ranks cannot share the {} shard{} of a batch evenly{}; take a number of ranks that "
       "divides "
-      "{}",
-      ranks, sharding_.shards, recorded > 0 ? ", with which " + out_.string() + " began" : "",
-      sharding_.shards);
+      "{}, or --fresh to begin again with another number",
+      ranks, sharding_.shards, sharding_.shards == 1 ? "" : "s",
+      recorded > 0 ? ", with which " + out_.string() + " began" : "", sharding_.shards);
 }
 
 // Gradients of different models would be summed without complaint.

@@ -228,7 +228,10 @@ TEST_F(ParetoSweepTest, PretrainedModelsAreTakenFromAnotherSweep) {
   json other = settings();
   other["finetune"]["steps"] = 30;
   { const SweepFolder second(setup_.out, stored(other), false); }
-  const auto take = [&](const json& tree) { take_pretrained(from, setup_.out, plan_, tree); };
+  const auto take = [&](const json& tree) {
+    check_pretrained(from, setup_.out, plan_, tree);
+    take_pretrained(from, setup_.out, plan_);
+  };
   take(other);
   EXPECT_TRUE(background_files(setup_.out / "seed-4/pretrain/checkpoint").empty());
   script("pretrain", "exit 1");  // not run again

@@ -202,7 +202,7 @@ TEST_F(Ranks, AKilledRankEndsTheJob) {
   EXPECT_EQ(end.code, 1);
   EXPECT_EQ(end.error,
             "slotwise-pretrain: rank 1 was ended by signal 9 (Killed), so the others were stopped; "
-            "the same command resumes from the last checkpoint\n");
+            "the same command goes on from the last checkpoint, where there is one\n");
   expect_whole_and_resumable(folder / "run", 2);
 }
 

@@ -113,11 +113,13 @@ void check_methods(const ParetoPlan& plan, const Options& options) {
 // 0, or the exit status with which the program ends.
 int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& setup,
               const Arguments& arguments) {
+  if (!arguments.pretrained.empty()) {
+    check_pretrained(arguments.pretrained, arguments.fresh ? fs::path() : setup.out, plan,
+                     json::parse(options.json_text()));
+  }
   const SweepFolder folder(setup.out, sweep_settings(options, plan, arguments.command, setup),
                            arguments.fresh);
-  if (!arguments.pretrained.empty()) {
-    take_pretrained(arguments.pretrained, setup.out, plan, json::parse(options.json_text()));
-  }
+  if (!arguments.pretrained.empty()) take_pretrained(arguments.pretrained, setup.out, plan);
   const std::vector<PoolJob> jobs = sweep_jobs(plan, options, setup);
   ProgressLine line;
   PoolOptions pool{.jobs = arguments.jobs, .environment = {{"OMP_NUM_THREADS", "1"}}};
