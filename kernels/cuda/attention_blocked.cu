@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(kSide* kSide) attend(AttentionProblem p, Forwa
     __syncthreads();
     float scores[kM][kN];
     multiply_rows<kD, kD == 128 ? 1 : 2>(scores, queries, tile, ty, tx);  // else registers spill
-    __syncthreads();  // keys are no longer read
+    __syncthreads();                                                      // keys are no longer read
     load_tile<kD, kKeys>(tile, at.v + p.key_at(b, begin, group), p.key_stride, end - begin, p);
 #pragma unroll
     for (int i = 0; i < kM; ++i) {
