@@ -105,9 +105,10 @@ json file_digests(const fs::path& folder) {
 void verify_files(const json& digests, const fs::path& folder) {
   for (const auto& [name, digest] : digests.items()) {
     const fs::path path = folder / name;
-    const char* fault = !fs::exists(path)                ? "is missing"
-                        : sha256_of_file(path) != digest ? "is not as it was made"
-                                                         : nullptr;
+    const char* fault = !fs::exists(path) ? "is missing"
+                        : sha256_of_file(path) != digest.get<std::string>()
+                            ? "is not as it was made"
+                            : nullptr;
     if (fault != nullptr) {
       user_error("{} {}; copy it again, or --fresh makes the dataset again", path.string(), fault);
     }
@@ -166,7 +167,7 @@ bool made_before(const PrepareRequest& request) {
   }
   if (const json now = input_digests(request); now != inputs) {
     for (const auto& [input, digest] : now.items()) {
-      if (inputs.value(input, "") == digest) continue;
+      if (inputs.value(input, "") == digest.get<std::string>()) continue;
       user_error("{} has changed since {} was made of it; --fresh makes the dataset again", input,
                  request.out.string());
     }

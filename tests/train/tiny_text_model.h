@@ -31,7 +31,8 @@ struct TinyTextModel {
   void favour(const std::string& text, float factor) {
     const Tensor& head = model->decoder().head().value();
     const auto row = static_cast<std::int64_t>(tokenizer->encode(text).at(0));
-    for (float& weight : head.slice(row, row + 1).span<float>()) weight *= factor;
+    const Tensor weights = head.slice(row, row + 1);
+    for (float& weight : weights.span<float>()) weight *= factor;
   }
 
   std::unique_ptr<Tokenizer> tokenizer;
