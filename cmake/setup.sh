@@ -7,7 +7,7 @@ slotwise_packages() {
   echo g++ cmake ninja-build pkg-config ccache \
     libdnnl-dev libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libssl-dev \
     zlib1g-dev libzstd-dev libpcre2-dev libgtest-dev libbenchmark-dev gnuplot-nox \
-    libopenmpi-dev openmpi-bin
+    libopenmpi-dev openmpi-bin iproute2
 }
 
 slotwise_install_packages() {

@@ -47,6 +47,7 @@ Words environment(int threads, bool with_gpu, bool with_ranks) {
 }  // namespace
 
 std::filesystem::path program_path(const std::string& program) {
+  if (program.find('/') != program.npos) return program;
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("slotwise-" + program);
 }
 
@@ -56,7 +57,8 @@ RunningProgram::RunningProgram(const std::string& program, const Words& argument
     return std::count(arguments.begin(), arguments.end(), word) > 0;
   };
   Words words = Words{program_path(program).string()} + arguments,
-        variables = environment(threads, has("cuda"), has("--ranks"));
+        variables = environment(threads, has("cuda"),
+                                has("--ranks") || program.find("two_hosts") != program.npos);
   const std::vector<char*> argv = pointers(words), envp = pointers(variables);
   process_ = ::fork();
   if (process_ < 0) fail("fork failed");

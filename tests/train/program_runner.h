@@ -37,7 +37,7 @@ class RunningProgram {
   int code_ = -1;
 };
 
-// `program` without its "slotwise-".
+// `program` without its "slotwise-", or a path.
 Finished run_program(const std::string& program, const Words& arguments, int threads = 1);
 // Fails the test when it does not exit with 0.
 Finished run_well(const std::string& program, const Words& arguments, int threads = 1);
