@@ -3,6 +3,7 @@
 // checkpoint.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -55,7 +56,7 @@ std::unique_ptr<FinetuneMethod> lora(MemoryModel& model, const LoraSettings& set
 
 struct SparseSettings {
   std::shared_ptr<SlotSelector> selector;
-  std::unique_ptr<RowOptimizer> (*make_row_optimizer)() = nullptr;
+  std::function<std::unique_ptr<RowOptimizer>()> make_row_optimizer;
   std::int64_t rows = 0;
   std::int64_t micro_batch = 0;
   double clip = 0.0;  // of the rows' gradient; 0: none

@@ -126,8 +126,10 @@ std::shared_ptr<SlotSelector> make_selector(const FinetuneRequest& request,
   return background_selector(background.tables, settings.ranking, model.device());
 }
 
-std::unique_ptr<RowOptimizer> default_row_adam() {
-  return make_row_adam({});
+std::function<std::unique_ptr<RowOptimizer>()> row_optimizer_maker(
+    const FinetuneRequest& request, const FinetuneSettings& settings) {
+  if (row_optimizer_name(request) == "sgd") return make_row_sgd;
+  return [adam = settings.row_adam] { return make_row_adam(adam); };
 }
 
 }  // namespace
@@ -172,6 +174,8 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   s.stream.loss_on_answers = loss == "answers";
   s.stream.max_tokens = static_cast<int>(options.count("finetune.max_tokens", 0, 0));
   s.prefix_cache_bytes = options.count("finetune.prefix_cache_mib", 0, 1024) << 20;
+  s.row_adam.beta1 = options.number_within("finetune.row_beta1", 0.0, kMostDecay, s.row_adam.beta1);
+  s.row_adam.beta2 = options.number_within("finetune.row_beta2", 0.0, kMostDecay, s.row_adam.beta2);
   s.row_clip = options.number_within("finetune.row_clip", 0.0, 1e30, 0.0);
   s.lora_alpha = options.number_within("finetune.lora_alpha", 0.0, 1e6, 0.0);
   s.lora_attention_only = options.flag("finetune.lora_attention_only", false);
@@ -203,14 +207,13 @@ std::unique_ptr<FinetuneMethod> make_method(const FinetuneRequest& request,
   }
   check_rows(request, model);
   return sparse_memory_finetuning(
-      model,
-      {.selector = make_selector(request, settings, model, checkpoint, tokenizer),
-       .make_row_optimizer = row_optimizer_name(request) == "sgd" ? make_row_sgd : default_row_adam,
-       .rows = request.rows.value_or(0),
-       .micro_batch = settings.micro_batch,
-       .clip = settings.row_clip,
-       .prefix_cache_bytes = settings.prefix_cache_bytes,
-       .sharding = settings.sharding});
+      model, {.selector = make_selector(request, settings, model, checkpoint, tokenizer),
+              .make_row_optimizer = row_optimizer_maker(request, settings),
+              .rows = request.rows.value_or(0),
+              .micro_batch = settings.micro_batch,
+              .clip = settings.row_clip,
+              .prefix_cache_bytes = settings.prefix_cache_bytes,
+              .sharding = settings.sharding});
 }
 
 }  // namespace slotwise

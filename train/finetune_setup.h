@@ -23,6 +23,7 @@ struct FinetuneSettings {
   std::int64_t retention_every = 0;  // steps that teach a group of facts; 0: not measured
   std::string retention_questions;   // the set whose questions are asked
   double row_clip = 0.0;
+  RowAdamOptions row_adam;
   std::int64_t prefix_cache_bytes = 0;
   double lora_alpha = 0.0;  // 0: twice the rank
   bool lora_attention_only = false;

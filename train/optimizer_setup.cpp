@@ -5,17 +5,12 @@
 #include "core/error.h"
 
 namespace slotwise {
-namespace {
-
-constexpr double kBelowOne = 0.999999;  // a decay rate of 1 would never forget, and divide by zero
-
-}  // namespace
 
 OptimizerSettings read_optimizer_settings(const Options& options, const std::string& section) {
   OptimizerSettings s;
   s.name = options.text(section + ".optimizer", s.name);
   const auto fraction = [&](const char* key, double otherwise) {
-    return options.number_within(section + "." + key, 0.0, kBelowOne, otherwise);
+    return options.number_within(section + "." + key, 0.0, kMostDecay, otherwise);
   };
   s.adamw.beta1 = fraction("beta1", s.adamw.beta1);
   s.adamw.beta2 = fraction("beta2", s.adamw.beta2);

@@ -11,6 +11,9 @@
 
 namespace slotwise {
 
+// Of Adam's betas: a decay rate of 1 would never forget, and divide by zero.
+constexpr double kMostDecay = 0.999999;
+
 struct OptimizerSettings {
   std::string name = "adamw";  // or "sgd"
   AdamWOptions adamw;

@@ -123,6 +123,7 @@ TEST_F(BadSettings, FinetuningThatDoesNotFit) {
   refused("full",
           {"--set", "finetune.retention_every=5", "--set", "finetune.retention_questions=x"},
           {"has no questions \"x\""});
+  refused("smf", {"--set", "finetune.row_beta1=1"}, {"'finetune.row_beta1' must be"});
   refused("full", {"--set", "finetune.append_eos=true"}, {"the tokenizer has none"});
   Words words = world().finetune(out_, "smf");
   *std::find(words.begin(), words.end(), "12") = "0";
