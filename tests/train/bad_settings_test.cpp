@@ -98,6 +98,26 @@ TEST_F(BadSettings, Usage) {
   refuses("inspect", {"--checkpoint", checkpoint_, "--logits-for", "x"}, {"--out-logits"}, 2);
 }
 
+TEST_F(BadSettings, NumbersOutOfRange) {
+  const auto refused = [&](const std::string& program, const Words& rest, const Words& numbers) {
+    for (const std::string& number : numbers) {
+      refuses(program, Words{"--checkpoint", checkpoint_} + rest + Words{number}, {rest.back()}, 2);
+    }
+  };
+  refused("evaluate", {"--data", data_, "--show"}, {"-3", "1.5"});
+  refused("generate", {"--prompt", "where", "--temperature"}, {"-1", "inf"});
+  refused("generate", {"--prompt", "where", "--top-k"}, {"-1"});
+  refused("generate", {"--prompt", "where", "--top-p"}, {"0", "-1", "1.5"});
+  refused("inspect", {"--data", data_, "--record-trace", folder_ / "trace", "--trace-table"},
+          {"-1"});
+  for (const char* option : {"--temperature", "--top-p"}) {  // to a range NaN is no number outside
+    refuses(
+        "generate",
+        {"--checkpoint", checkpoint_, "--prompt", "where", "--max-new-tokens", "2", option, "nan"},
+        {"sampling needs temperature >= 0"});
+  }
+}
+
 TEST_F(BadSettings, EvaluationsThatDoNotFit) {
   const std::string file = data_ / "questions_new.jsonl";
   const Words model = {"--checkpoint", checkpoint_};
