@@ -118,6 +118,39 @@ TEST_F(BadSettings, NumbersOutOfRange) {
   }
 }
 
+// They are counted after the pretraining, and looked at before it.
+TEST_F(BadSettings, BackgroundsOfASweep) {
+  const auto refused = [&](const std::string& background, const Words& phrases,
+                           const Words& more = {}) {
+    const Words sweep = {"--preset", "smoke", "--out", out_};
+    refuses("pareto",
+            sweep + more + Words{"--set", "pareto.backgrounds=[{name=\"b\"," + background + "}]"},
+            phrases);
+  };
+  refused("parts=[\"text\",\"txet\"]",
+          {"pareto.backgrounds, b: the data has no part 'txet'; it has old_questions, "
+           "old_statements, text"});
+  refused("questions=\"nwe\"",
+          {"the data has no questions 'nwe'; it has new, new_statements, old"});
+  refused("parts=[\"text\"],facts=true", {"give one of parts, facts and questions"});
+  refused("settings={batch=0}", {"pareto.backgrounds, b: ", "'background.batch' must be from 1"});
+  refused("settings={bach=2}", {"unknown setting background.bach"});
+  refused("facts=true", {"[background]: ", "'background.batches' must be from 1"},
+          {"--set", "background.batches=0"});
+  const Words text = {"--set", "data.kind=text"};
+  refused("facts=true", {"the data has no facts"}, text);
+  refused("parts=[\"old_questions\"]", {"the data has no part 'old_questions'; it has text"}, text);
+  // A dataset that is there says itself what it has.
+  const fs::path data = out_ / "seed-0/data";
+  fs::create_directories(data.parent_path());
+  fs::copy(data_, data);
+  json manifest = json::parse(read_file(data / "dataset.json"));
+  manifest["parts"].erase(2);
+  overwrite(data / "dataset.json", manifest.dump());
+  refused("parts=[\"text\"]",
+          {"the data has no part 'text'; it has old_questions, old_statements"});
+}
+
 TEST_F(BadSettings, EvaluationsThatDoNotFit) {
   const std::string file = data_ / "questions_new.jsonl";
   const Words model = {"--checkpoint", checkpoint_};
