@@ -248,7 +248,11 @@ class Finetuning {
     for (const Measured& set : result.likelihoods) {
       line += fmt::format("  {} {:.3f}", set.rows[0].set, set.rows[0].value);
     }
-    progress.message(line + fmt::format("  text loss {:.4f}", result.text_loss));
+    if (result.text_tokens > 0) {
+      line += fmt::format("  text loss {:.4f} over {} tokens ({})", result.text_loss,
+                          result.text_tokens, result.text_rows.text());
+    }
+    progress.message(line);
   }
 
   void save(bool with_state) {
