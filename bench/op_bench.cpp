@@ -6,7 +6,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -167,32 +166,20 @@ void register_ops() {
   }
 }
 
-int run(int argc, char** argv) {
-  bench::Arguments arguments(argc, argv);
-  if (arguments.flag("--help")) {
-    std::fputs(kHelp, stdout);
-    return 0;
-  }
+void run(bench::Arguments& arguments) {
   g_device = find_device(arguments.text("--device", "cpu"));
-  benchmark::Initialize(&arguments.count, arguments.words.data());
-  if (benchmark::ReportUnrecognizedArguments(arguments.count, arguments.words.data())) return 2;
+  arguments.initialize_benchmark();
   benchmark::AddCustomContext("device", describe(g_device));
   register_limits();
   register_ops();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   g_current = {};
-  return 0;
 }
 
 }  // namespace
 }  // namespace slotwise
 
 int main(int argc, char** argv) {
-  try {
-    return slotwise::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "op_bench: %s\n", error.what());
-    return 1;
-  }
+  return slotwise::bench::run_bench("op_bench", slotwise::kHelp, argc, argv, slotwise::run);
 }
