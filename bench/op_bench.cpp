@@ -13,6 +13,7 @@
 #include "bench/limits.h"
 #include "core/device_timer.h"
 #include "core/devices.h"
+#include "tests/support/names_only.h"
 #include "tests/support/op_registry.h"
 
 namespace slotwise {
@@ -95,7 +96,8 @@ void gemm_limit(benchmark::State& state, DType operands) {
                   [=] { return flops / bench::gemm_rate(g_device, operands); });
 }
 
-// Cases are made when their benchmark runs, not all at once: together they would fill the memory.
+// Cases get their values when their benchmark runs, not all at once: together they would fill the
+// memory, and most of them the filter leaves out.
 // The last one is kept, because Google Benchmark calls for more and more runs of it.
 struct Current {
   const testing::Op* op = nullptr;
@@ -148,6 +150,7 @@ void register_limits() {
 }
 
 void register_ops() {
+  const testing::NamesOnly names_only;
   for (const testing::Op& op : testing::registered_ops()) {
     const std::vector<testing::OpCase> cases = op.bench_cases();
     for (std::size_t i = 0; i < cases.size(); ++i) {
