@@ -57,7 +57,7 @@ struct EvaluationOptions {
 // evaluate.text_rows or --text-rows says how many, cut into windows.
 struct TextRows {
   std::int64_t read = 0, there = 0, windows = 0;
-  std::string text() const;  // "8 of 16 rows", "all 16 rows", with "in 40 windows" where they differ
+  std::string text() const;  // "8 of 16 rows", "all 16 rows in 40 windows"
 };
 
 class Evaluator {
