@@ -254,6 +254,10 @@ def main():
         return ops_worker(arguments)
     if arguments.worker:
         return worker(arguments)
+    if arguments.out:
+        folder = os.path.dirname(os.path.abspath(arguments.out))
+        if os.path.isdir(arguments.out) or not os.access(folder, os.W_OK):
+            parser.error(f"cannot write {arguments.out}: give a file in a folder that exists and can be written")
     comparison, result = Comparison(arguments), {}
     if arguments.ops:
         result["ops"] = comparison.measure_ops(arguments.ops, max(arguments.threads))

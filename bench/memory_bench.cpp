@@ -38,7 +38,8 @@ Examples:
 std::vector<std::int64_t> even_exponents(const std::vector<std::int64_t>& list) {
   for (const std::int64_t exponent : list) {
     if (exponent % 2 != 0 || exponent > 30) {
-      user_error("--log2-slots takes even numbers up to 30 (slots are a square), got {}", exponent);
+      throw UsageError(fmt::format(
+          "--log2-slots takes even numbers up to 30 (slots are a square), got {}", exponent));
     }
   }
   return list;
@@ -88,15 +89,9 @@ Asked read_arguments(Arguments& arguments) {
   return out;
 }
 
-int run(int argc, char** argv) {
-  Arguments arguments(argc, argv);
-  if (arguments.flag("--help")) {
-    fmt::print("{}", kHelp);
-    return 0;
-  }
+void run(Arguments& arguments) {
   Asked asked = read_arguments(arguments);
-  benchmark::Initialize(&arguments.count, arguments.words.data());
-  if (benchmark::ReportUnrecognizedArguments(arguments.count, arguments.words.data())) return 2;
+  arguments.initialize_benchmark();
   if (!asked.shape.device.is_cpu()) benchmark::ClearRegisteredBenchmarks();
   benchmark::AddCustomContext("device", describe(asked.shape.device));
   benchmark::AddCustomContext("tokens", std::to_string(asked.shape.tokens));
@@ -112,17 +107,12 @@ int run(int argc, char** argv) {
   benchmark::RunSpecifiedBenchmarks();
   benchmark::ClearRegisteredBenchmarks();  // they hold tensors
   benchmark::Shutdown();
-  return 0;
 }
 
 }  // namespace
 }  // namespace slotwise::bench
 
 int main(int argc, char** argv) {
-  try {
-    return slotwise::bench::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "memory_bench: {}\n", error.what());
-    return 1;
-  }
+  using namespace slotwise::bench;
+  return run_bench("memory_bench", kHelp, argc, argv, run);
 }

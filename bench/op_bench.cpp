@@ -6,7 +6,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "bench/limits.h"
 #include "core/device_timer.h"
 #include "core/devices.h"
+#include "tests/support/names_only.h"
 #include "tests/support/op_registry.h"
 
 namespace slotwise {
@@ -96,7 +96,8 @@ void gemm_limit(benchmark::State& state, DType operands) {
                   [=] { return flops / bench::gemm_rate(g_device, operands); });
 }
 
-// Cases are made when their benchmark runs, not all at once: together they would fill the memory.
+// Cases get their values when their benchmark runs, not all at once: together they would fill the
+// memory, and most of them the filter leaves out.
 // The last one is kept, because Google Benchmark calls for more and more runs of it.
 struct Current {
   const testing::Op* op = nullptr;
@@ -149,6 +150,7 @@ void register_limits() {
 }
 
 void register_ops() {
+  const testing::NamesOnly names_only;
   for (const testing::Op& op : testing::registered_ops()) {
     const std::vector<testing::OpCase> cases = op.bench_cases();
     for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -167,32 +169,20 @@ void register_ops() {
   }
 }
 
-int run(int argc, char** argv) {
-  bench::Arguments arguments(argc, argv);
-  if (arguments.flag("--help")) {
-    std::fputs(kHelp, stdout);
-    return 0;
-  }
+void run(bench::Arguments& arguments) {
   g_device = find_device(arguments.text("--device", "cpu"));
-  benchmark::Initialize(&arguments.count, arguments.words.data());
-  if (benchmark::ReportUnrecognizedArguments(arguments.count, arguments.words.data())) return 2;
+  arguments.initialize_benchmark();
   benchmark::AddCustomContext("device", describe(g_device));
   register_limits();
   register_ops();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   g_current = {};
-  return 0;
 }
 
 }  // namespace
 }  // namespace slotwise
 
 int main(int argc, char** argv) {
-  try {
-    return slotwise::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "op_bench: %s\n", error.what());
-    return 1;
-  }
+  return slotwise::bench::run_bench("op_bench", slotwise::kHelp, argc, argv, slotwise::run);
 }

@@ -19,8 +19,10 @@
 #include "layers/functional/precision.h"
 #include "train/checkpoint.h"
 #include "train/finetune_method.h"
+#include "train/interrupt.h"
 #include "train/model_batch.h"
 #include "train/model_config.h"
+#include "train/program.h"
 
 namespace {
 
@@ -127,6 +129,7 @@ void run_steps(const Run& run) {
   json losses = json::array();
   std::vector<double> seconds;
   for (int step = 0; step < run.warmup + run.steps; ++step) {
+    throw_if_interrupted();
     const auto start = std::chrono::steady_clock::now();
     const TokenBatch& batch = batches[static_cast<std::size_t>(step) % batches.size()];
     losses.push_back(method->step(batch, step, learning_rate(run.mode)).loss);
@@ -161,8 +164,8 @@ void run_steps(const Run& run) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Times whole training steps of a fixed shape; OMP_NUM_THREADS sets the threads."};
-  app.footer(
-      "Examples:\n"
+  add_examples(
+      app,
       "  step_bench run --shape gpt2 --mode pretrain --device cuda --precision bf16\n"
       "  step_bench run --shape paper --mode smf_adam --device cuda --precision bf16 --rows 500\n"
       "  step_bench run --shape tiny --mode lora\n"
@@ -194,17 +197,14 @@ int main(int argc, char** argv) {
   time->add_flag("--prefix-cache", run.cache, "keep what the frozen lower layers make of each row");
   time->add_flag("--memory-report", run.memory_report, "print the named allocations at the end");
   app.require_subcommand(1);
-  CLI11_PARSE(app, argc, argv);
-  try {
+  return run_program("step_bench", app, argc, argv, [&] {
     if (make->parsed()) {
       const auto shape = bench::step_shape(shape_name, dataset);
+      create_folder(out);
       bench::write_step_files(shape, bench::make_step_inputs(shape, dataset), out);
     } else {
       run_steps(run);
     }
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "step_bench: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+    return 0;
+  });
 }

@@ -40,6 +40,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
   file.commit();
 }
 
+void expect_writable(const std::filesystem::path& path) {
+  const AtomicFile without_commit(path);
+}
+
 void create_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -50,16 +54,23 @@ void create_folder(const std::filesystem::path& folder) {
 }
 
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path), aside_(path) {
+  if (std::error_code absent; std::filesystem::is_directory(path, absent)) {
+    user_error("cannot write {}: it is a folder; give a file", path.string());
+  }
   // A rename would put a file in the place of a device, a pipe or a link.
   std::error_code absent;
   const auto status = std::filesystem::symlink_status(path, absent);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
-      !std::filesystem::is_directory(status)) {
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
     user_error("cannot write {}: it is not a regular file; give another path", path.string());
   }
   aside_ += fmt::format(".partial-{}", ::getpid());
   descriptor_ = ::open(aside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) refuse();
+  if (descriptor_ >= 0) return;
+  if (errno == ENOENT && path.has_parent_path()) {
+    user_error("cannot write {}: there is no folder {}; make it first", path.string(),
+               path.parent_path().string());
+  }
+  refuse();
 }
 
 AtomicFile::~AtomicFile() {

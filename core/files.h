@@ -14,6 +14,9 @@ namespace slotwise {
 
 std::string read_file(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+// UserError where a file could not be written at `path` now: for the start of a long program, which
+// is to find this before its work. Leaves nothing behind.
+void expect_writable(const std::filesystem::path& path);
 void create_folder(const std::filesystem::path& folder);  // with its parents; may exist already
 
 // The same for files that are too large for one string. Without commit() nothing appears at `path`.

@@ -7,16 +7,16 @@
 #include "core/files.h"
 #include "data/biography_text.h"
 #include "data/biography_world.h"
-#include "data/dataset.h"
-#include "data/tokenizer.h"
+#include "data/fact_world.h"
 
 namespace slotwise {
 namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kPad = 0;
-constexpr int kBeginning = 1;
+FactWorldWeights weights_of(const BiographyOptions& options) {
+  return {options.statement_weight, options.question_weight, options.text_weight};
+}
 
 void check(const BiographyOptions& options) {
   const auto at_least = [](const char* name, int value, int least) {
@@ -37,10 +37,7 @@ void check(const BiographyOptions& options) {
     user_error("{} people need as many names, but {} first x {} last names make {}", people,
                options.first_names, options.last_names, pairs);
   }
-  for (const double weight :
-       {options.statement_weight, options.question_weight, options.text_weight}) {
-    if (!(weight > 0)) user_error("the weights of the parts must be positive, got {}", weight);
-  }
+  check_weights(weights_of(options));
 }
 
 // One world on its way into a folder.
@@ -50,8 +47,7 @@ class BiographyWriter {
       : options_(options),
         folder_(folder),
         world_(options),
-        tokenizer_(make_word_level(biography_vocabulary(options),
-                                   {.pad = kPad, .bos = kBeginning, .eos = {}, .unknown = {}})) {}
+        tokenizer_(make_fact_world_tokenizer(biography_vocabulary(options))) {}
 
   void write() const {
     tokenizer_->save(folder_ / "tokenizer.json");
@@ -71,13 +67,7 @@ class BiographyWriter {
 
   template <class Fill>
   void write_shard(const char* name, Fill&& fill) const {
-    TokenShardWriter writer(folder_ / name, tokenizer_->vocabulary_size(), tokenizer_->hash());
-    fill([&](const std::string& text) {
-      std::vector<std::int32_t> tokens = tokenizer_->encode(text);
-      tokens.insert(tokens.begin(), kBeginning);
-      writer.append(tokens);
-    });
-    writer.finish();
+    write_sentences(folder_ / name, *tokenizer_, fill);
   }
 
   template <class Add>
@@ -121,15 +111,14 @@ class BiographyWriter {
     for (int person = options_.old_people; person < people(); ++person) {
       for (std::size_t a = 0; a < kBiographyAttributes.size(); ++a) {
         const BiographyAttribute& attribute = kBiographyAttributes[a];
-        ordered_json row;
-        row["id"] = fact_id(person, a);
+        std::vector<std::string> wordings;
         for (const char* wording : attribute.statements) {
-          row["wordings"].push_back(world_.sentence(person, a, wording));
+          wordings.push_back(world_.sentence(person, a, wording));
         }
         for (std::size_t q = 0; q + 1 < attribute.questions.size(); ++q) {
-          row["wordings"].push_back(world_.sentence(person, a, attribute.questions[q]));
+          wordings.push_back(world_.sentence(person, a, attribute.questions[q]));
         }
-        text += row.dump() + "\n";
+        text += fact_line(fact_id(person, a), wordings);
       }
     }
     write_file_atomically(folder_ / "facts.jsonl", text);
@@ -137,13 +126,10 @@ class BiographyWriter {
 
   std::string prompt_row(int person, std::size_t attribute, const char* wording,
                          const std::string& form) const {
-    ordered_json row;
-    row["id"] = fact_id(person, attribute) + "/" + form;
-    row["prompt"] = world_.prompt(person, attribute, wording);
-    row["answers"] = {world_.answer(person, attribute)};
     // Whole persons, so that both halves hold all attributes.
-    row["half"] = person % 2;
-    return row.dump() + "\n";
+    return prompt_line(fact_id(person, attribute) + "/" + form,
+                       world_.prompt(person, attribute, wording), world_.answer(person, attribute),
+                       person % 2);
   }
 
   void write_questions(const char* name, int first_person, int end_person) const {
@@ -179,20 +165,9 @@ class BiographyWriter {
     sizes["values"] = options_.values;
     sizes["text_sentences"] = options_.text_sentences;
     sizes["heldout_sentences"] = options_.heldout_sentences;
-    DatasetManifest manifest;
-    manifest.name = "biographies";
-    manifest.seed = options_.seed;
-    manifest.options = sizes.dump();
-    manifest.tokenizer_hash = tokenizer_->hash();
-    const PartKind rows = PartKind::rows;
-    manifest.parts = {{"old_statements", "old_statements.tokens", rows, options_.statement_weight},
-                      {"old_questions", "old_questions.tokens", rows, options_.question_weight},
-                      {"text", "text.tokens", rows, options_.text_weight}};
-    manifest.heldout_text = "text_heldout.tokens";
-    manifest.facts = "facts.jsonl";
-    manifest.questions = {{"old", "questions_old.jsonl"},
-                          {"new", "questions_new.jsonl"},
-                          {"new_statements", "statements_new.jsonl"}};
+    DatasetManifest manifest = fact_world_manifest("biographies", options_.seed, sizes.dump(),
+                                                   *tokenizer_, weights_of(options_));
+    manifest.questions["new_statements"] = "statements_new.jsonl";
     return manifest;
   }
 

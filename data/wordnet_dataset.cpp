@@ -8,8 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/random.h"
-#include "data/dataset.h"
-#include "data/tokenizer.h"
+#include "data/fact_world.h"
 #include "data/wordnet.h"
 #include "data/wordnet_facts.h"
 #include "data/wordnet_text.h"
@@ -19,8 +18,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kPad = 0;
-constexpr int kBeginning = 1;
+FactWorldWeights weights_of(const WordNetOptions& options) {
+  return {options.statement_weight, options.question_weight, options.text_weight};
+}
 
 void check(const WordNetOptions& options) {
   const auto at_least = [](const char* name, int value, int least) {
@@ -36,10 +36,7 @@ void check(const WordNetOptions& options) {
   if (!(options.largest_share > 0 && options.largest_share <= 1)) {
     user_error("largest_share must be above 0 and at most 1, got {}", options.largest_share);
   }
-  for (const double weight :
-       {options.statement_weight, options.question_weight, options.text_weight}) {
-    if (!(weight > 0)) user_error("the weights of the parts must be positive, got {}", weight);
-  }
+  check_weights(weights_of(options));
 }
 
 // The same for every seed: <pad>, <bos>, the words of the wordings and categories, then the text's.
@@ -86,8 +83,7 @@ class WordNetWriter {
                            .least_uses = options.least_uses,
                            .longest_definition = options.longest_definition}),
             {options.seed, options.old_nouns, options.new_nouns, options.largest_share})),
-        tokenizer_(make_word_level(vocabulary_of(text_),
-                                   {.pad = kPad, .bos = kBeginning, .eos = {}, .unknown = {}})),
+        tokenizer_(make_fact_world_tokenizer(vocabulary_of(text_))),
         sentences_(draw_sentences()) {}
 
   void write() const {
@@ -137,13 +133,7 @@ class WordNetWriter {
 
   template <class Fill>
   void write_shard(const char* name, Fill&& fill) const {
-    TokenShardWriter writer(folder_ / name, tokenizer_->vocabulary_size(), tokenizer_->hash());
-    fill([&](const std::string& text) {
-      std::vector<std::int32_t> tokens = tokenizer_->encode(text);
-      tokens.insert(tokens.begin(), kBeginning);
-      writer.append(tokens);
-    });
-    writer.finish();
+    write_sentences(folder_ / name, *tokenizer_, fill);
   }
 
   template <class Add>
@@ -176,16 +166,15 @@ class WordNetWriter {
     std::string text;
     for (const FactNoun& noun : nouns_.new_nouns) {
       for (const NounFact& fact : noun.facts) {
-        const WordNetWordings& wordings = kWordNetWordings[fact.relation];
-        ordered_json row;
-        row["id"] = fact_id(noun, fact);
-        for (const char* wording : wordings.statements) {
-          row["wordings"].push_back(fact_sentence(fact, wording));
+        const WordNetWordings& all = kWordNetWordings[fact.relation];
+        std::vector<std::string> wordings;
+        for (const char* wording : all.statements) {
+          wordings.push_back(fact_sentence(fact, wording));
         }
-        for (std::size_t q = 0; q + 1 < wordings.questions.size(); ++q) {
-          row["wordings"].push_back(fact_sentence(fact, wordings.questions[q]));
+        for (std::size_t q = 0; q + 1 < all.questions.size(); ++q) {
+          wordings.push_back(fact_sentence(fact, all.questions[q]));
         }
-        text += row.dump() + "\n";
+        text += fact_line(fact_id(noun, fact), wordings);
       }
     }
     write_file_atomically(folder_ / "facts.jsonl", text);
@@ -196,12 +185,9 @@ class WordNetWriter {
     std::string text;
     for (std::size_t i = first; i < nouns.size(); ++i) {
       for (const NounFact& fact : nouns[i].facts) {
-        ordered_json row;
-        row["id"] = fact_id(nouns[i], fact) + "/question8";
-        row["prompt"] = fact_prompt(fact, kWordNetWordings[fact.relation].questions.back());
-        row["answers"] = {fact.answer};
-        row["half"] = i % 2;
-        text += row.dump() + "\n";
+        text += prompt_line(fact_id(nouns[i], fact) + "/question8",
+                            fact_prompt(fact, kWordNetWordings[fact.relation].questions.back()),
+                            fact.answer, static_cast<int>(i % 2));
       }
     }
     write_file_atomically(folder_ / name, text);
@@ -223,19 +209,8 @@ class WordNetWriter {
     const auto tested = nouns_.old_nouns.begin() + options_.fully_questioned_nouns;
     sizes["majority_old"] = majority_share(nouns_.old_nouns, {tested, nouns_.old_nouns.end()});
     sizes["majority_new"] = majority_share(nouns_.old_nouns, nouns_.new_nouns);
-    DatasetManifest manifest;
-    manifest.name = "wordnet";
-    manifest.seed = options_.seed;
-    manifest.options = sizes.dump();
-    manifest.tokenizer_hash = tokenizer_->hash();
-    const PartKind rows = PartKind::rows;
-    manifest.parts = {{"old_statements", "old_statements.tokens", rows, options_.statement_weight},
-                      {"old_questions", "old_questions.tokens", rows, options_.question_weight},
-                      {"text", "text.tokens", rows, options_.text_weight}};
-    manifest.heldout_text = "text_heldout.tokens";
-    manifest.facts = "facts.jsonl";
-    manifest.questions = {{"old", "questions_old.jsonl"}, {"new", "questions_new.jsonl"}};
-    return manifest;
+    return fact_world_manifest("wordnet", options_.seed, sizes.dump(), *tokenizer_,
+                               weights_of(options_));
   }
 
   WordNetOptions options_;

@@ -7,7 +7,9 @@
 //
 // Packed rows: with `offsets` [R + 1] i32, B = 1 and Tq = Tk = M, and row r is the tokens
 // [offsets[r], offsets[r + 1]) of M: rows of different lengths without padding. Ascending from 0 to
-// M; excludes query_start and key_length. `longest`: the length of the longest row.
+// M; excludes query_start and key_length. `longest`: the length of the longest row. The CPU checks
+// the numbers; on CUDA they are taken as they are, for they never come from data: pack_rows()
+// (layers/decoder.cpp) counts them on the host.
 //
 // On CUDA there are three bodies (kernels/attention_body.h). All take the same arguments and write
 // the same log_sum_exp, so each can differentiate what another attended.

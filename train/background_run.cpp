@@ -75,6 +75,10 @@ void warn_of_other_data(const std::filesystem::path& checkpoint, const Dataset& 
 
 }  // namespace
 
+void check_background_settings(const Options& options) {
+  read_shape(options);
+}
+
 RunEnd measure_background(const BackgroundRequest& request) {
   const BatchShape shape = read_shape(request.options);
   const Dataset dataset(request.data);

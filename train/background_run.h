@@ -22,6 +22,8 @@ struct BackgroundRequest {
   bool fresh = false;
   Device device;
 };
+// UserError for a [background] that cannot be counted.
+void check_background_settings(const Options& options);
 // Writes the background into the checkpoint. Does nothing where one of this model, corpus, seed and
 // batch shape is there already.
 RunEnd measure_background(const BackgroundRequest& request);

@@ -132,16 +132,19 @@ void Evaluator::add_likelihood(const std::string& role, const std::vector<Questi
 
 void Evaluator::set_text(const TokenShard& shard) {
   const auto window = static_cast<std::size_t>(options_.text_window);
+  text_rows_ = {.read = 0, .there = shard.sequences()};
   for (std::int64_t i = 0; i < shard.sequences(); ++i) {
     if (options_.text_rows > 0 && static_cast<std::int64_t>(text_.size()) >= options_.text_rows) {
       return;
     }
+    ++text_rows_.read;
     const std::vector<std::int32_t> all = shard.sequence(i);
     // Windows overlap by one token: the last of one is the first input of the next.
     for (std::size_t begin = 0; begin + 1 < all.size(); begin += window) {
       const std::size_t end = std::min(all.size(), begin + window + 1);
       text_.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(begin),
                          all.begin() + static_cast<std::ptrdiff_t>(end));
+      ++text_rows_.windows;
     }
   }
 }
@@ -287,6 +290,7 @@ void Evaluator::measure_text(MemoryModel& model, Result& result) const {
     progress.batch_done(piece.valid_tokens);
   }
   if (result.text_tokens == 0) return;
+  result.text_rows = text_rows_;
   result.text_loss = sum / static_cast<double>(result.text_tokens);
   if (options_.intervals) result.text_interval = bootstrap_interval(window_sums, window_tokens);
 }

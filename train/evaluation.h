@@ -53,6 +53,13 @@ struct EvaluationOptions {
   bool quiet = true;                   // no progress lines
 };
 
+// The held-out text that was measured: `read` of the `there` sequences that the dataset has,
+// evaluate.text_rows or --text-rows says how many, cut into windows.
+struct TextRows {
+  std::int64_t read = 0, there = 0, windows = 0;
+  std::string text() const;  // "8 of 16 rows", "all 16 rows in 40 windows"
+};
+
 class Evaluator {
  public:
   // `positions`: the longest sequence that the model takes.
@@ -75,6 +82,7 @@ class Evaluator {
     std::vector<Measured> likelihoods;  // multiple choice and answer likelihood, a set each
     double text_loss = 0;               // nats a token
     std::int64_t text_tokens = 0;
+    TextRows text_rows;
     std::optional<Interval> text_interval;
     nlohmann::json json() const;
     // Every number there is, set by set, with what is to be said about the set.
@@ -111,6 +119,7 @@ class Evaluator {
   std::vector<LikelihoodSet> likelihoods_;
   std::set<std::string> names_;  // "kind/role"
   TokenRows text_;
+  TextRows text_rows_;
 };
 
 }  // namespace slotwise

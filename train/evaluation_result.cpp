@@ -26,6 +26,12 @@ Measured measured_answers(const std::string& role, const QuestionScores& scores)
 
 }  // namespace
 
+std::string TextRows::text() const {
+  const std::string rows =
+      read == there ? fmt::format("all {} rows", there) : fmt::format("{} of {} rows", read, there);
+  return windows == read ? rows : fmt::format("{} in {} windows", rows, windows);
+}
+
 nlohmann::json Evaluator::Result::json() const {
   nlohmann::json sets = nlohmann::json::object(), measures = nlohmann::json::object();
   for (const auto& [role, scores] : questions) {
@@ -43,10 +49,9 @@ nlohmann::json Evaluator::Result::json() const {
   for (const Measured& set : likelihoods) {
     for (const Measurement& each : set.rows) measures[each.set][each.key] = each.value;
   }
-  nlohmann::json out = {{"measure", key_of(measure)},
-                        {"questions", sets},
-                        {"text_loss", text_loss},
-                        {"text_tokens", text_tokens}};
+  nlohmann::json out = {{"measure", key_of(measure)},  {"questions", sets},
+                        {"text_loss", text_loss},      {"text_tokens", text_tokens},
+                        {"text_rows", text_rows.read}, {"text_rows_there", text_rows.there}};
   if (!measures.empty()) out["likelihoods"] = measures;
   return out;
 }
@@ -58,7 +63,7 @@ std::vector<Measured> Evaluator::Result::measured() const {
   if (text_tokens > 0) {
     out.push_back({{{"held-out text", "loss", "loss, nats a token", text_loss, text_interval,
                      text_tokens, "tokens"}},
-                   ""});
+                   text_rows.text()});
   }
   return out;
 }

@@ -9,7 +9,6 @@
 #include "data/dataset.h"
 #include "data/fact_stream.h"
 #include "data/tokenizer.h"
-#include "kernels/attention_body.h"
 #include "layers/functional/precision.h"
 #include "memory/background_usage.h"
 #include "train/check_numerics.h"
@@ -24,6 +23,7 @@
 #include "train/progress.h"
 #include "train/retention_plot.h"
 #include "train/retention_probe.h"
+#include "train/run_device.h"
 #include "train/run_lock.h"
 #include "train/skipped_steps.h"
 #include "train/step_memory.h"
@@ -130,12 +130,7 @@ class Finetuning {
                 {"data", dataset_.fingerprint()},
                 {"evaluate", evaluation_json(evaluation_)},
                 {"finetune", tree.value("finetune", json::object())}};
-    if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
-    if (request_.product_type != DType::f32)
-      out["precision"] = std::string(name_of(request_.product_type));
-    if (request_.device.is_cuda()) {
-      out["attention"] = std::string(name_of(kernels::usual_attention_body(request_.product_type)));
-    }
+    add_device_settings(out, request_.device, request_.product_type);
     return out;
   }
 
@@ -253,7 +248,11 @@ class Finetuning {
     for (const Measured& set : result.likelihoods) {
       line += fmt::format("  {} {:.3f}", set.rows[0].set, set.rows[0].value);
     }
-    progress.message(line + fmt::format("  text loss {:.4f}", result.text_loss));
+    if (result.text_tokens > 0) {
+      line += fmt::format("  text loss {:.4f} over {} tokens ({})", result.text_loss,
+                          result.text_tokens, result.text_rows.text());
+    }
+    progress.message(line);
   }
 
   void save(bool with_state) {

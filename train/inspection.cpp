@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "data/dataset.h"
 #include "memory/access_trace.h"
 #include "memory/background_usage.h"
@@ -170,7 +171,12 @@ void print_slots(const Checkpoint& checkpoint, const std::string& text, std::int
 }  // namespace
 
 void inspect(const InspectRequest& request) {
+  for (const std::filesystem::path& file : {request.trace, request.logits_out}) {
+    if (!file.empty()) expect_writable(file);
+  }
   const Checkpoint checkpoint = load_checkpoint(request.checkpoint, request.device);
+  // What it refuses is found before the usage report.
+  if (!request.trace.empty()) AccessRecorder(*checkpoint.model, request.trace_table);
   if (!request.logits_tokens.empty()) {
     write_logits(checkpoint, request.logits_tokens, request.logits_out);
   }

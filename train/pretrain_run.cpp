@@ -7,7 +7,6 @@
 #include "core/trace.h"
 #include "data/dataset.h"
 #include "data/tokenizer.h"
-#include "kernels/attention_body.h"
 #include "layers/functional/precision.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -24,6 +23,7 @@
 #include "train/optimizer_setup.h"
 #include "train/profiled_steps.h"
 #include "train/progress.h"
+#include "train/run_device.h"
 #include "train/run_lock.h"
 #include "train/skipped_steps.h"
 #include "train/step_memory.h"
@@ -147,12 +147,7 @@ class Pretraining {
     for (const char* section : {"model", "memory", "pretrain"}) {
       out[section] = tree.value(section, json::object());
     }
-    if (!request_.device.is_cpu()) out["device"] = std::string(name_of(request_.device.type));
-    if (request_.product_type != DType::f32)
-      out["precision"] = std::string(name_of(request_.product_type));
-    if (request_.device.is_cuda()) {
-      out["attention"] = std::string(name_of(kernels::usual_attention_body(request_.product_type)));
-    }
+    add_device_settings(out, request_.device, request_.product_type);
     return out;
   }
 

@@ -220,6 +220,7 @@ void refuse_empty_values(const CLI::App& app) {
                                  "give one, or leave the option out");
     }
   }
+  for (const CLI::App* verb : app.get_subcommands()) refuse_empty_values(*verb);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/parallel.h"
+#include "kernels/adamw_numbers.h"
 #include "kernels/elementwise.h"
 
 namespace slotwise::kernels::cpu {
@@ -18,29 +19,18 @@ float optional_scale(const Tensor& scale) {
 }
 
 // The numbers of one step, and the update of one range of elements.
-struct AdamWStep {
+struct AdamWStep : AdamWNumbers {
   float *parameter, *first, *second;
   const float* gradient;
-  float gradient_scale, beta1, beta2, rate, root, keep, epsilon;
+  float gradient_scale;
 
   explicit AdamWStep(const AdamW& args)
-      : parameter(args.parameter.data<float>()),
+      : AdamWNumbers(args),
+        parameter(args.parameter.data<float>()),
         first(args.first_moment.data<float>()),
         second(args.second_moment.data<float>()),
         gradient(args.gradient.data<float>()),
-        gradient_scale(optional_scale(args.gradient_scale)),
-        beta1(args.beta1),
-        beta2(args.beta2),
-        epsilon(args.epsilon) {
-    // In double: beta^step and its distance from 1 lose digits in fp32.
-    const double step = static_cast<double>(args.step);
-    const double learning_rate = static_cast<double>(args.learning_rate);
-    const double bias1 = 1.0 - std::pow(static_cast<double>(beta1), step);
-    const double bias2 = 1.0 - std::pow(static_cast<double>(beta2), step);
-    rate = static_cast<float>(learning_rate / bias1);
-    root = static_cast<float>(1.0 / std::sqrt(bias2));
-    keep = static_cast<float>(1.0 - learning_rate * static_cast<double>(args.weight_decay));
-  }
+        gradient_scale(optional_scale(args.gradient_scale)) {}
 
   template <bool kHasGradient>
   void update(std::int64_t begin, std::int64_t end) const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "kernels/cpu/index_check.h"
 #include "kernels/cpu/row_reduction.h"
 #include "kernels/cpu/weighted_rows.h"
 #include "kernels/product_key.h"
@@ -110,6 +111,9 @@ class LookupBackward {
 }  // namespace
 
 void product_key_lookup_backward(const ProductKeyLookupBackward& args) {
+  const std::int64_t n = args.keys.size(2);
+  check_indices("product_key_lookup_backward", "slots", args.slots.data<std::int32_t>(),
+                args.slots.elements(), 0, n * n);
   const LookupBackward backward(args);
   const std::int64_t queries = args.query.size(0) * args.query.size(1);
   if (!args.dkeys) {

@@ -1,38 +1,26 @@
 // Optimizer steps on a CUDA device: one pass over parameter, gradient and state.
 #include "kernels/adamw.h"
 
-#include <cmath>
 #include <vector>
 
+#include "kernels/adamw_numbers.h"
 #include "kernels/cuda/many_tensors.cuh"
 #include "kernels/cuda/pointwise.cuh"
 
 namespace slotwise::kernels::cuda {
 namespace {
 
-struct AdamWBody {
+struct AdamWBody : AdamWNumbers {
   float *parameter, *first, *second;
   const float *gradient, *gradient_scale;
-  float beta1, beta2, rate, root, keep, epsilon;
 
   explicit AdamWBody(const AdamW& args)
-      : parameter(args.parameter.data<float>()),
+      : AdamWNumbers(args),
+        parameter(args.parameter.data<float>()),
         first(args.first_moment.data<float>()),
         second(args.second_moment.data<float>()),
         gradient(args.gradient.data<float>()),
-        gradient_scale(optional_data<float>(args.gradient_scale)),
-        beta1(args.beta1),
-        beta2(args.beta2),
-        epsilon(args.epsilon) {
-    // In double: beta^step and its distance from 1 lose digits in fp32.
-    const double step = static_cast<double>(args.step);
-    const double learning_rate = static_cast<double>(args.learning_rate);
-    const double bias1 = 1.0 - std::pow(static_cast<double>(beta1), step);
-    const double bias2 = 1.0 - std::pow(static_cast<double>(beta2), step);
-    rate = static_cast<float>(learning_rate / bias1);
-    root = static_cast<float>(1.0 / std::sqrt(bias2));
-    keep = static_cast<float>(1.0 - learning_rate * static_cast<double>(args.weight_decay));
-  }
+        gradient_scale(optional_data<float>(args.gradient_scale)) {}
 
   __device__ float scale() const { return gradient_scale == nullptr ? 1.0f : *gradient_scale; }
 

@@ -19,13 +19,30 @@ TEST(Files, ErrorsNameTheFileAndTheReason) {
   const TemporaryFolder folder;
   const auto missing = folder / "none" / "a";
   EXPECT_EQ(user_error_of([&] { write_file_atomically(missing, "x"); }),
-            "cannot write " + missing.string() + ": No such file or directory");
+            "cannot write " + missing.string() + ": there is no folder " +
+                missing.parent_path().string() + "; make it first");
   EXPECT_EQ(user_error_of([&] { read_file(missing); }),
             "cannot read " + missing.string() + ": No such file or directory");
   EXPECT_TRUE(contains(user_error_of([&] { read_file(folder.path()); }), "it is a folder"));
   const auto file = folder.write("file", "x");
   EXPECT_TRUE(contains(user_error_of([&] { create_folder(file); }), "cannot create folder"));
   EXPECT_TRUE(contains(user_error_of([&] { create_folder(file / "below"); }), "cannot create"));
+}
+
+TEST(Files, WhatCannotBeWrittenIsFoundBefore) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("file", "x");
+  expect_writable(file);
+  expect_writable(folder / "new");
+  EXPECT_EQ(read_file(file), "x");
+  EXPECT_EQ(folder.files(), 1);
+  EXPECT_EQ(user_error_of([&] { expect_writable(folder.path()); }),
+            "cannot write " + folder.path().string() + ": it is a folder; give a file");
+  EXPECT_TRUE(contains(user_error_of([&] { expect_writable(folder / "none/a"); }),
+                       "there is no folder " + (folder / "none").string()));
+  EXPECT_TRUE(contains(user_error_of([&] { expect_writable(folder / "none/"); }), "no folder"));
+  EXPECT_TRUE(contains(user_error_of([&] { expect_writable(file / "below"); }), "cannot write"));
+  EXPECT_TRUE(contains(user_error_of([] { expect_writable("/dev/null"); }), "not a regular file"));
 }
 
 TEST(Files, AFolderInTheWayIsLeftAlone) {

@@ -14,6 +14,7 @@
 #include "data/wordnet_facts.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/data/tiny_wordnet.h"
+#include "train/pareto_backgrounds.h"
 
 namespace slotwise {
 namespace {
@@ -321,6 +322,18 @@ TEST(WordNetPackage, DefaultsMakeTheDatasetOfThePreset) {
   const json made = json::parse(dataset.manifest().options);
   EXPECT_LE(made.at("majority_old"), 0.15);  // largest_share
   EXPECT_LE(made.at("majority_new"), 0.2);
+}
+
+TEST(WordNetDataset, HasTheNamesThatASweepLooksFor) {
+  const TemporaryFolder folder;
+  write_tiny_wordnet(folder);
+  write_wordnet(tiny_options(folder.path(), 3), folder / "made");
+  const json settings = {{"data", {{"kind", "wordnet"}}}};
+  const DatasetNames known = names_to_be_made(Options::from_json(settings));
+  const DatasetNames made = names_in(folder / "made");
+  EXPECT_EQ(known.parts, made.parts);
+  EXPECT_EQ(known.questions, made.questions);
+  EXPECT_EQ(known.facts, made.facts);
 }
 
 }  // namespace

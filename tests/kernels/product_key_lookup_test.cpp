@@ -255,6 +255,26 @@ TEST(ProductKeyLookup, SameBitsOnAnyThreads) {
   }
 }
 
+TEST(ProductKeyLookup, BackwardRefusesSlotsThatThereAreNot) {
+  const Lookup lookup({3, 2, 5, 7, 3});
+  const Tensor dquery = poisoned(lookup.query.shape());
+  const auto message_of = [&](std::int32_t slot) -> std::string {
+    lookup.slots.span<std::int32_t>()[4] = slot;
+    try {
+      kernels::product_key_lookup_backward(
+          {{dquery}, {}, lookup.dweights, lookup.slots, lookup.weights, lookup.query, lookup.keys});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message_of(48), "");
+  for (const std::int32_t bad : {49, -1, 2147483647}) {
+    EXPECT_EQ(message_of(bad),
+              fmt::format("[product_key_lookup_backward] expected slots in 0..48, got {}", bad));
+  }
+}
+
 TEST(ProductKeyLookup, RefusesWrongShapes) {
   const Lookup lookup({3, 2, 5, 7, 3});
   EXPECT_THROW(kernels::product_key_lookup(

@@ -68,6 +68,18 @@ TEST(Decoder, RightPaddingChangesNoValidPosition) {
       1e-6);
 }
 
+// A GPU takes the offsets as they are.
+TEST(PackedRows, OffsetsAscendFromNothingToAllTokens) {
+  const PackedRows packed = pack_rows({{5, 6, 7}, {}, {8}, {1, 2, 3, 4}}, {});
+  EXPECT_EQ(packed.context.mask.offsets.to_vector<std::int32_t>(),
+            (std::vector<std::int32_t>{0, 3, 3, 4, 8}));
+  EXPECT_EQ(packed.context.mask.longest, 4);
+  EXPECT_EQ(packed.context.positions.to_vector<std::int32_t>(),
+            (std::vector<std::int32_t>{0, 1, 2, 0, 0, 1, 2, 3}));
+  EXPECT_EQ(packed.tokens.to_vector<std::int32_t>(),
+            (std::vector<std::int32_t>{5, 6, 7, 8, 1, 2, 3, 4}));
+}
+
 TEST(Decoder, PositionsMatter) {
   TinyDecoder model;
   const Tensor same = Tensor::from<std::int32_t>({5, 4, 4}, {1, 3});

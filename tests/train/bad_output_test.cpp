@@ -20,8 +20,23 @@ TEST_F(BadOutput, CannotBeWritten) {
     refuses("pretrain", world().pretrain(out), {out.string()});
     refuses("finetune", world().finetune(out, "smf"), {out.string()});
   }
-  refuses("evaluate", {"--checkpoint", checkpoint_, "--data", data_, "--json", file / "x.json"},
-          {"cannot write", "x.json"});
+}
+
+// Found before the work, so that nothing was printed yet.
+TEST_F(BadOutput, FilesThatCannotBeWritten) {
+  const fs::path file = folder_.write("file", "a file in the way");
+  const fs::path tokens = folder_.write("tokens.json", "[[1, 2]]");
+  const Words model = {"--checkpoint", checkpoint_, "--data", data_};
+  const auto refused = [&](const std::string& program, const Words& arguments) {
+    const auto with = [&](const fs::path& path) { return model + arguments + Words{path}; };
+    refuses(program, with(file / "x.json"), {"cannot write", "x.json"});
+    refuses(program, with(folder_ / "none/x"), {"there is no folder", "none; make it first"});
+    refuses(program, with(folder_.path()), {"it is a folder; give a file"});
+    EXPECT_EQ(run_program(program, with(folder_.path())).out, "") << program;
+  };
+  refused("evaluate", {"--json"});
+  refused("inspect", {"--record-trace"});
+  refused("inspect", {"--logits-for", tokens, "--out-logits"});
 }
 
 // Holds a folder as a program at work in it does.

@@ -98,6 +98,59 @@ TEST_F(BadSettings, Usage) {
   refuses("inspect", {"--checkpoint", checkpoint_, "--logits-for", "x"}, {"--out-logits"}, 2);
 }
 
+TEST_F(BadSettings, NumbersOutOfRange) {
+  const auto refused = [&](const std::string& program, const Words& rest, const Words& numbers) {
+    for (const std::string& number : numbers) {
+      refuses(program, Words{"--checkpoint", checkpoint_} + rest + Words{number}, {rest.back()}, 2);
+    }
+  };
+  refused("evaluate", {"--data", data_, "--show"}, {"-3", "1.5"});
+  refused("generate", {"--prompt", "where", "--temperature"}, {"-1", "inf"});
+  refused("generate", {"--prompt", "where", "--top-k"}, {"-1"});
+  refused("generate", {"--prompt", "where", "--top-p"}, {"0", "-1", "1.5"});
+  refused("inspect", {"--data", data_, "--record-trace", folder_ / "trace", "--trace-table"},
+          {"-1"});
+  for (const char* option : {"--temperature", "--top-p"}) {  // to a range NaN is no number outside
+    refuses(
+        "generate",
+        {"--checkpoint", checkpoint_, "--prompt", "where", "--max-new-tokens", "2", option, "nan"},
+        {"sampling needs temperature >= 0"});
+  }
+}
+
+// They are counted after the pretraining, and looked at before it.
+TEST_F(BadSettings, BackgroundsOfASweep) {
+  const auto refused = [&](const std::string& background, const Words& phrases,
+                           const Words& more = {}) {
+    const Words sweep = {"--preset", "smoke", "--out", out_};
+    refuses("pareto",
+            sweep + more + Words{"--set", "pareto.backgrounds=[{name=\"b\"," + background + "}]"},
+            phrases);
+  };
+  refused("parts=[\"text\",\"txet\"]",
+          {"pareto.backgrounds, b: the data has no part 'txet'; it has old_questions, "
+           "old_statements, text"});
+  refused("questions=\"nwe\"",
+          {"the data has no questions 'nwe'; it has new, new_statements, old"});
+  refused("parts=[\"text\"],facts=true", {"give one of parts, facts and questions"});
+  refused("settings={batch=0}", {"pareto.backgrounds, b: ", "'background.batch' must be from 1"});
+  refused("settings={bach=2}", {"unknown setting background.bach"});
+  refused("facts=true", {"[background]: ", "'background.batches' must be from 1"},
+          {"--set", "background.batches=0"});
+  const Words text = {"--set", "data.kind=text"};
+  refused("facts=true", {"the data has no facts"}, text);
+  refused("parts=[\"old_questions\"]", {"the data has no part 'old_questions'; it has text"}, text);
+  // A dataset that is there says itself what it has.
+  const fs::path data = out_ / "seed-0/data";
+  fs::create_directories(data.parent_path());
+  fs::copy(data_, data);
+  json manifest = json::parse(read_file(data / "dataset.json"));
+  manifest["parts"].erase(2);
+  overwrite(data / "dataset.json", manifest.dump());
+  refused("parts=[\"text\"]",
+          {"the data has no part 'text'; it has old_questions, old_statements"});
+}
+
 TEST_F(BadSettings, EvaluationsThatDoNotFit) {
   const std::string file = data_ / "questions_new.jsonl";
   const Words model = {"--checkpoint", checkpoint_};

@@ -68,6 +68,9 @@ TEST(EvaluateProgram, MeasuresEveryKindAndWritesItAll) {
   EXPECT_EQ(measurement(scores, "new", "exact").at("count"), 5);
   EXPECT_FALSE(measurement(scores, "new", "f1").at("low").is_null());
   EXPECT_GT(measurement(scores, "held-out text", "loss").at("low"), 0);
+  EXPECT_EQ(scores.at("text_rows"), 16);
+  EXPECT_EQ(scores.at("text_rows_there"), 16);
+  EXPECT_TRUE(contains(done.out, "held-out text: all 16 rows\n")) << done.out;
   EXPECT_EQ(measurement(scores, "new", "kl_from_base").at("value"), 0) << "the same model";
   EXPECT_EQ(measurement(scores, "held-out text", "kl_from_base").at("value"), 0);
   for (const char* part : {"95 % interval", "acc_norm", "TriviaQA normalisation",
@@ -109,12 +112,40 @@ TEST(EvaluateProgram, KlGrowsWithFinetuning) {
   EXPECT_GT(measurement(scores, "new", "kl_from_base").at("low"), 0);
 }
 
+// The settings evaluate 8 of 16 rows in training; both programs say so, and agree over the same.
+TEST(EvaluateProgram, SaysOverHowMuchTextTheLossIs) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Finished tuned = run_well("finetune", tiny_world().finetune(run, "full"));
+  const json last = json::parse(read_file(run / "result.json")).at("evaluations").back();
+  EXPECT_EQ(last.at("text_rows"), 8);
+  EXPECT_EQ(last.at("text_rows_there"), 16);
+  const auto tokens = last.at("text_tokens").get<std::int64_t>();
+  const std::string said = fmt::format(" over {} tokens (8 of 16 rows)\n", tokens);
+  EXPECT_TRUE(contains(tuned.out, said)) << said << tuned.out;
+  const auto evaluated = [&](const Words& more) {
+    const fs::path out = folder / "s.json";
+    const Words words = {"--checkpoint", run / "checkpoint",
+                         "--data",       tiny_world().data,
+                         "--batch",      "8",
+                         "--json",       out};
+    const Finished done = run_well("evaluate", words + more);
+    return std::pair(json::parse(read_file(out)), done.out);
+  };
+  const auto [some, some_text] = evaluated({"--text-rows", "8"});
+  EXPECT_EQ(some.at("text_tokens"), tokens);
+  EXPECT_NEAR(some.at("text_loss").get<double>(), last.at("text_loss").get<double>(), 1e-6);
+  EXPECT_TRUE(contains(some_text, "held-out text: 8 of 16 rows\n")) << some_text;
+  EXPECT_GT(evaluated({}).first.at("text_tokens"), tokens);
+}
+
 TEST(EvaluateProgram, AnInterruptStopsItBetweenBatches) {
   const TemporaryFolder folder;
   const fs::path choices = folder.write("choices.jsonl", choice_rows(4000));
   const auto start = std::chrono::steady_clock::now();
-  RunningProgram running("evaluate", {"--checkpoint", tiny_world().checkpoint, "--questions",
-                                      choices, "--batch", "4", "--max-new-tokens", "8"});
+  RunningProgram running(
+      "evaluate", {"--checkpoint", tiny_world().checkpoint, "--questions", choices, "--batch", "4",
+                   "--max-new-tokens", "8", "--json", folder / "scores.json"});
   std::this_thread::sleep_for(std::chrono::milliseconds(1500));
   ASSERT_FALSE(running.ended()) << "it was to be stopped in mid-run";
   running.interrupt();
@@ -122,6 +153,7 @@ TEST(EvaluateProgram, AnInterruptStopsItBetweenBatches) {
   EXPECT_EQ(done.code, 130);
   EXPECT_EQ(done.error, "slotwise-evaluate: interrupted\n");
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_EQ(folder.files(), 1) << "there is nothing to resume, and nothing is left";
 }
 
 TEST(FinetuneRetention, IsMeasuredAndResumes) {

@@ -13,6 +13,7 @@
 #include "data/tokenizer.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/train/program_runner.h"
+#include "train/pareto_backgrounds.h"
 
 namespace slotwise::testing {
 namespace {
@@ -97,6 +98,17 @@ TEST_F(FactsDataset, TestFrameIsKeptFromTestedAndNewPairs) {
       EXPECT_EQ(wording.find(fresh[i].text), wording.npos) << wording;
     }
   }
+}
+
+TEST_F(FactsDataset, HasTheNamesThatASweepLooksFor) {
+  run_well("prepare", arguments({"--set", "data.questions={more=\"new.jsonl\"}"}));
+  Options options = Options::from_file(folder_ / "facts.toml");
+  options.override_with("data.questions={more=\"new.jsonl\"}");
+  const DatasetNames known = names_to_be_made(options), made = names_in(folder_ / "out");
+  EXPECT_EQ(known.parts, made.parts);
+  EXPECT_EQ(known.questions, made.questions);
+  EXPECT_EQ(known.facts, made.facts);
+  EXPECT_EQ(made.parts.size(), 2u);
 }
 
 TEST_F(FactsDataset, SameSeedSameDataset) {

@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/data/temporary_folder.h"
-#include "train/finetune_setup.h"
+#include "tests/train/tiny_world.h"
 #include "train/model_config.h"
+#include "train/pareto_backgrounds.h"
+#include "train/pareto_methods.h"
 
 namespace slotwise {
 namespace {
@@ -44,20 +46,17 @@ TEST(ParetoPlan, EveryPresetCanBeRead) {
     const ParetoPlan plan = read_pareto_plan(options, {});
     EXPECT_EQ(plan.name, preset);
     EXPECT_EQ(model_config_from(options, 512).memory.present(), true) << preset;
-    for (const ParetoMethod& method : plan.methods) {
-      for (const ParetoSetting& setting : method.settings) {
-        FinetuneRequest request;
-        request.options = Options::from_preset(preset);
-        for (const std::string& each : method.overrides) request.options.override_with(each);
-        request.method = method.method;
-        request.learning_rate = setting.learning_rate;
-        if (!method.optimizer.empty()) request.row_optimizer = method.optimizer;
-        if (setting.rows > 0) request.rows = setting.rows;
-        if (setting.rank > 0) request.rank = setting.rank;
-        EXPECT_NO_THROW(read_finetune_settings(request)) << preset << " " << method.name;
-      }
-    }
+    EXPECT_NO_THROW(check_methods(plan, options)) << preset;
   }
+}
+
+TEST(ParetoMethods, WhatAFinetuningRunWouldRefuseIsFoundBefore) {
+  const Options options = Options::from_preset("smoke");
+  ParetoPlan plan = read_pareto_plan(options, {});
+  plan.methods.back().overrides = {"finetune.facts=0"};
+  const std::string refused = user_error_of([&] { check_methods(plan, options); });
+  EXPECT_TRUE(contains(refused, "pareto.methods, " + plan.methods.back().name + ": ")) << refused;
+  EXPECT_TRUE(contains(refused, "'finetune.facts' must be from 1")) << refused;
 }
 
 TEST(ParetoPlan, MethodsMayOverrideSettingsAndNameBackgrounds) {
@@ -109,6 +108,24 @@ TEST(ParetoPlan, MethodsMayOverrideSettingsAndNameBackgrounds) {
   wrong = settings;
   wrong["pareto"]["backgrounds"][0]["parts"] = "text";
   EXPECT_TRUE(contains(refusal(wrong), "'parts' must be a list of names"));
+}
+
+TEST(ParetoBackgrounds, NamesAreThoseOfTheDatasets) {
+  const DatasetNames made = names_in(testing::tiny_world().data);
+  const DatasetNames known = names_to_be_made(Options::from_file(testing::tiny_world().settings));
+  EXPECT_EQ(known.parts, made.parts);
+  EXPECT_EQ(known.questions, made.questions);
+  EXPECT_EQ(known.facts, made.facts);
+  const json settings = {{"data", {{"kind", "biogarphies"}}}};
+  EXPECT_TRUE(contains(user_error_of([&] { names_to_be_made(Options::from_json(settings)); }),
+                       "got 'biogarphies'"));
+}
+
+TEST(ParetoBackgrounds, ThoseOfThePresetsAreGood) {
+  for (const std::string& name : Options::preset_names()) {
+    const Options options = Options::from_preset(name);
+    if (options.has("pareto")) check_backgrounds(options, {""});
+  }
 }
 
 // What was pretrained for one of the two serves the other.

@@ -3,15 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <thread>
 
 #include "core/files.h"
 #include "core/safetensors.h"
 #include "tests/data/temporary_folder.h"
+#include "tests/train/same_runs.h"
 #include "tests/train/tiny_world.h"
 
 namespace slotwise::testing {
@@ -19,37 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::string model_bytes(const fs::path& run) {
-  return read_file(run / "checkpoint/model.safetensors");
-}
-
-json read_json_file(const fs::path& path) {
-  return json::parse(read_file(path));
-}
-
-// metrics.jsonl without what depends on the clock.
-json metrics(const fs::path& run) {
-  json rows = json::array();
-  const std::string text = read_file(run / "metrics.jsonl");
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) {
-    rows.push_back(json::parse(text.substr(begin, end - begin)));
-    rows.back().erase("tokens_per_second");
-  }
-  return rows;
-}
-
-json result(const fs::path& run) {
-  json row = read_json_file(run / "result.json");
-  row.erase("seconds");
-  return row;
-}
-
-void expect_same_runs(const fs::path& a, const fs::path& b) {
-  EXPECT_TRUE(model_bytes(a) == model_bytes(b)) << "the weights differ";
-  EXPECT_EQ(metrics(a), metrics(b));
-  EXPECT_EQ(result(a), result(b));
-}
 
 // Runs `words` straight and in two processes, and compares. `words` lack --out.
 void expect_resumes(const std::string& program, const Words& words) {
@@ -62,17 +30,6 @@ void expect_resumes(const std::string& program, const Words& words) {
   run_well(program, words + Words{"--out", parts});
   expect_same_runs(straight, parts);
   EXPECT_EQ(metrics(straight).back().at("step"), 20);
-}
-
-// Until the run has logged this many steps.
-void wait_for_steps(RunningProgram& program, const fs::path& run, std::size_t steps) {
-  while (!program.ended()) {
-    if (fs::exists(run / "metrics.jsonl")) {
-      const std::string text = read_file(run / "metrics.jsonl");
-      if (std::count(text.begin(), text.end(), '\n') >= static_cast<std::ptrdiff_t>(steps)) return;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
 }
 
 void expect_survives_signal(const std::string& program, const Words& words) {

@@ -55,7 +55,8 @@ void Arguments::add_to(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 30).description(""));
   app.add_flag("--memory-off", memory_off, "score with the memory's addition set to zero");
-  app.add_option("--show", show, "print this many questions of each set with the model's answers");
+  app.add_option("--show", show, "print this many questions of each set with the model's answers")
+      ->check(CLI::Range(0, 1 << 30).description(""));
   device.add_to(app);
   app.add_option("--json", json_path, "write the scores to this file, too")->type_name("FILE");
   app.add_flag("--quiet", options.quiet, "no progress lines");
@@ -107,7 +108,7 @@ Evaluator make_evaluator(const Arguments& arguments, const Checkpoint& loaded,
 
 void show_answers(const Evaluator& evaluator, MemoryModel& model, bool memory_off,
                   std::int64_t most) {
-  if (most <= 0) return;
+  if (most == 0) return;
   for (const QuestionSet& set : evaluator.sets()) {
     const auto answers = evaluator.answers(model, set, memory_off);
     fmt::print("{}\n", set.role);
@@ -155,6 +156,7 @@ int evaluate(const Arguments& arguments) {
   if (!arguments.base.empty() && arguments.memory_off) {
     user_error("--base compares the models with their memory on; leave out --memory-off");
   }
+  if (!arguments.json_path.empty()) expect_writable(arguments.json_path);
   const Checkpoint loaded = load_checkpoint(arguments.checkpoint, arguments.device.place(stderr));
   if (arguments.memory_off && !loaded.model->config().memory.present()) {
     user_error("--memory-off: {} has no memory layer", arguments.checkpoint);
@@ -168,7 +170,7 @@ int evaluate(const Arguments& arguments) {
     const auto kl = measure_kl_from_base(arguments, loaded, evaluator);
     measured.insert(measured.end(), kl.begin(), kl.end());
   }
-  // Printed first: a file that cannot be written costs no result.
+  // Printed first: a file that cannot be written any more costs no result.
   fmt::print("{}", measured_text(measured));
   std::fflush(stdout);
   if (!arguments.json_path.empty()) {

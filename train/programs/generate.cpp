@@ -22,12 +22,16 @@ int main(int argc, char** argv) {
   app.add_option("--max-new-tokens", options.max_new_tokens, "most tokens to add")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20).description(""));
-  app.add_option("--temperature", options.temperature, "0: greedy")->capture_default_str();
+  app.add_option("--temperature", options.temperature, "0: greedy")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6).description(""));
   app.add_option("--top-k", options.top_k, "sample among the k likeliest tokens; 0: all")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30).description(""));
   app.add_option("--top-p", options.top_p,
                  "sample among the fewest tokens that hold this probability")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(1e-9, 1.0).description(""));
   slotwise::add_seed(app, options.seed, "seed of the sampling");
   app.add_option("--stop", stop, "token that ends a text besides the end-of-text token");
   device.add_to(app);

@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
       ->needs(trace);
   app.add_option("--trace-table", request.trace_table, "value table of a trace, from 0")
       ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20).description(""))
       ->needs(trace);
   device.add_to(app);
   slotwise::add_examples(app,

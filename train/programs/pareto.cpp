@@ -13,11 +13,12 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "train/finetune_setup.h"
 #include "train/options.h"
 #include "train/pareto_analysis.h"
+#include "train/pareto_backgrounds.h"
 #include "train/pareto_base.h"
 #include "train/pareto_gnuplot.h"
+#include "train/pareto_methods.h"
 #include "train/pareto_plan.h"
 #include "train/pareto_plots.h"
 #include "train/pareto_report.h"
@@ -89,25 +90,17 @@ class ProgressLine {
   bool shown_ = false;
 };
 
-// What a finetuning run would refuse is found before the pretraining.
-void check_methods(const ParetoPlan& plan, const Options& options) {
-  for (const ParetoMethod& method : plan.methods) {
-    for (const ParetoSetting& setting : method.settings) {
-      FinetuneRequest request;
-      request.options = Options::from_json(json::parse(options.json_text()));
-      for (const std::string& each : method.overrides) request.options.override_with(each);
-      request.method = method.method;
-      request.learning_rate = setting.learning_rate;
-      if (!method.optimizer.empty()) request.row_optimizer = method.optimizer;
-      if (setting.rows > 0) request.rows = setting.rows;
-      if (setting.rank > 0) request.rank = setting.rank;
-      try {
-        read_finetune_settings(request);
-      } catch (const UserError& error) {
-        user_error("pareto.methods, {}: {}", method.name, error.what());
-      }
-    }
+// The datasets of the sweep: those that will be taken from another one, its own, or those to come.
+std::vector<fs::path> data_folders(const ParetoPlan& plan, const Arguments& arguments,
+                                   const fs::path& out) {
+  std::vector<fs::path> folders;
+  for (const std::int64_t seed : plan.seeds) {
+    const fs::path own = arguments.fresh ? fs::path() : data_folder(out, seed);
+    const bool take =
+        !arguments.pretrained.empty() && (own.empty() || !fs::exists(own / "dataset.json"));
+    folders.push_back(take ? data_folder(arguments.pretrained, seed) : own);
   }
+  return folders;
 }
 
 // 0, or the exit status with which the program ends.
@@ -220,6 +213,7 @@ int run(const Arguments& arguments) {
   }
   const ParetoPlan plan = read_pareto_plan(options, arguments.seeds);
   check_methods(plan, options);
+  check_backgrounds(options, data_folders(plan, arguments, out));
   const int status = run_sweep(plan, options, setup, arguments);
   if (status == 0) {
     write_report(plan, out,
@@ -245,7 +239,7 @@ int main(int argc, char** argv) {
   arguments.settings.add_to(app, "[pareto] [evaluate], and those of the programs it runs");
   app.add_option("--out", arguments.out, "folder of the sweep (default: out/pareto/<name>)");
   app.add_option("--jobs", arguments.jobs, "runs at a time (default: the number of cores)")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, 4096).description(""));
   app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
       ->delimiter(',');
   arguments.device.add_to(app);
