@@ -35,14 +35,16 @@ struct RankPlace {
 std::optional<RankPlace> place_by_launcher();
 std::optional<RankPlace> place_by_environment();  // of several ranks
 
-// Calls body(group): in this process, as a rank, or, with --ranks above 1 and no launcher, in N
-// ranks that it starts and waits for. Returns the exit code.
+// Calls body(group): in this process, as a rank, or, with --ranks above 1 and no launcher of
+// several, in N ranks that it starts and waits for. Returns the exit code. `expect`, called first
+// with the number of ranks, refuses what is known to be wrong before any is started.
 using RankBody = std::function<int(const std::shared_ptr<Communicator>&)>;
 int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
-              const RankBody& body);
+              const RankBody& body, const std::function<void(int ranks)>& expect = {});
 
 // The device of this rank; collective, and the same kind for all. "cuda": the GPU of its number on
-// this host, UserError where a rank has none of its own; "auto": that, or else the CPU.
+// this host, UserError where a rank has none of its own; "auto": that, or else the CPU. Where ranks
+// want different ones (by files that only they see) the root's wish counts.
 std::string device_of_rank(const std::string& wanted, Communicator& group);
 // The group that carries tensors of the device: `group` itself on the CPU, NCCL beside it on GPUs.
 std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Communicator>& group,
