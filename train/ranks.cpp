@@ -240,6 +240,11 @@ int run_ranks(const char* name, const RankArguments& arguments, int argc, char**
   return launch_ranks(name, arguments.ranks, argc, argv);
 }
 
+int ranks_on_this_host(Communicator& group) {
+  const std::vector<std::string> hosts = texts_of(group, host_name());
+  return static_cast<int>(std::count(hosts.begin(), hosts.end(), host_name()));
+}
+
 std::string rank_table(Communicator& group, const std::string& device) {
   std::string out = fmt::format("{:<6}{:<24}{}\n", "rank", "host", "device");
   int rank = 0;

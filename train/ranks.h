@@ -1,7 +1,7 @@
 // Starting several ranks of a program. `--ranks N` runs mpirun with N copies of this program, the
 // same options and the settings that N ranks on one host need; under mpirun or srun a program finds
 // itself a rank. For GPUs the environment may name the ranks as torchrun does: RANK, WORLD_SIZE,
-// LOCAL_RANK with MASTER_ADDR and MASTER_PORT, or with SLOTWISE_ID_FILE, a new file that all see.
+// LOCAL_RANK with MASTER_ADDR and MASTER_PORT, or with SLOTWISE_ID_FILE, a path that all see.
 // Where a rank fails, all end, and one sentence says why.
 #pragma once
 
@@ -50,6 +50,8 @@ std::string device_of_rank(const std::string& wanted, Communicator& group);
 std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Communicator>& group,
                                         const GroupOptions& options);
 
+// How many ranks of the group run on this one's host, with it; collective.
+int ranks_on_this_host(Communicator& group);
 // Where each rank runs, as a table; collective.
 std::string rank_table(Communicator& group, const std::string& device);
 

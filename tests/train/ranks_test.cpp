@@ -251,6 +251,17 @@ TEST_F(Ranks, WithDifferentCheckpointsAreRefusedAndChangeNothing) {
   EXPECT_EQ(json::parse(file_of(second, "trainer.json")).at("step"), 4);
 }
 
+TEST_F(Ranks, AModelBeyondTheHostsMemoryIsRefusedWithTheNumberOfRanks) {
+  const TemporaryFolder folder;
+  const Finished done =
+      run_program("pretrain", tiny_world().pretrain(folder / "run") +
+                                  Words{"--ranks", "2", "--set", "memory.sub_keys=32768", "--set",
+                                        "memory.value_dim=4096"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_TRUE(contains(done.error, "in each of 2 ranks on one host")) << done.error;
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 // A long run on two ranks, and its processes.
 class LongRun {
  public:
@@ -344,6 +355,20 @@ TEST_F(Ranks, ASignalStopsAllAtOneStep) {
   EXPECT_EQ(end.code, 130) << end.error;
   EXPECT_TRUE(contains(end.out, "the same command resumes")) << end.out;
   EXPECT_EQ(json::parse(file_of(out, "trainer.json")).at("step"), metrics(out).back().at("step"));
+}
+
+TEST_F(Ranks, TheBenchmarkStopsBetweenSteps) {
+  const fs::path program = program_path("pretrain").parent_path() / "ranks_bench";
+  if (!fs::exists(program)) GTEST_SKIP() << "ranks_bench is not built";
+  for (const Words& ranks : {Words{"--ranks", "2"}, Words{}}) {
+    RunningProgram running(Words{program, "--shape", "tiny", "--steps", "1000000"} + ranks);
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    running.interrupt();
+    const Finished end = running.wait();
+    EXPECT_EQ(end.code, 130) << end.error;
+    EXPECT_EQ(end.error, "ranks_bench: interrupted, nothing was measured\n");
+    EXPECT_EQ(end.out, "");
+  }
 }
 
 TEST(RanksWithoutMpi, AreRefusedInOneSentence) {
