@@ -2,7 +2,8 @@
 // alone on its share of the batch, N ranks at once that send nothing, and N ranks that train
 // together. Efficiency is against N x one rank; what the second differs from the first is the
 // machine's (shared memory bandwidth, cores), what the third differs from the second is
-// communication that backward did not hide. Medians over the steps, on the root.
+// communication that backward did not hide. Medians over the steps, on the root. Ctrl-C and SIGTERM
+// stop it between two steps.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -11,6 +12,7 @@
 
 #include "bench/step_shapes.h"
 #include "train/finetune_method.h"
+#include "train/interrupt.h"
 #include "train/model_batch.h"
 #include "train/model_config.h"
 #include "train/program.h"
@@ -38,20 +40,14 @@ std::unique_ptr<FinetuneMethod> make_method(const Bench& bench, MemoryModel& mod
                                           .sharding = sharding});
 }
 
-// Median seconds of a step; `cut`: on this rank's share of the batches alone.
-double seconds_of_step(const Bench& bench, const std::vector<TokenBatch>& batches,
-                       const Sharding& sharding, const Group& all, bool cut) {
-  const auto shape = bench::step_shape(bench.shape, "");
-  MemoryModel model(model_config_from(shape.options, shape.vocabulary), 0, {});
-  const auto method = make_method(bench, model, sharding);
+// Median seconds of a step. `at_once`: those who begin every step together.
+double seconds_of_step(const Bench& bench, FinetuneMethod& method,
+                       const std::vector<TokenBatch>& batches, const Group& at_once) {
   std::vector<double> seconds;
   for (int step = 0; step < bench.warmup + bench.steps; ++step) {
-    const TokenBatch& whole = batches[static_cast<std::size_t>(step) % batches.size()];
-    const TokenBatch batch =
-        cut ? shard_batch(whole, all->size())[static_cast<std::size_t>(all->rank())] : whole;
-    if (sharding.group->size() > 1) all->barrier();
+    if (agree(*at_once, {.stop = interrupted()}).stop) throw Interrupted();
     const auto start = std::chrono::steady_clock::now();
-    method->step(batch, step, 1e-4);
+    method.step(batches[static_cast<std::size_t>(step) % batches.size()], step, 1e-4);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (step >= bench.warmup) seconds.push_back(took.count());
   }
@@ -59,20 +55,44 @@ double seconds_of_step(const Bench& bench, const std::vector<TokenBatch>& batche
   return seconds[seconds.size() / 2];
 }
 
-void run(const Bench& bench, const Group& group) {
-  const auto inputs = bench::make_step_inputs(bench::step_shape(bench.shape, ""), "");
-  const auto& batches = bench.mode == "dense" ? inputs.pretrain : inputs.finetune;
-  double alone = 0;
-  root_alone(*group, [&] {
-    alone = seconds_of_step(bench, batches, {1, single_process()}, group, true);
+// On a rank's share of the batches: of the root alone, which the others wait for, and of all at
+// once.
+struct Apart {
+  double alone = 0, at_once = 0;
+};
+Apart time_apart(const Bench& bench, MemoryModel& model, const std::vector<TokenBatch>& batches,
+                 const Group& group) {
+  const auto method = make_method(bench, model, {1, single_process()});
+  std::vector<TokenBatch> shares;
+  for (const TokenBatch& batch : batches) {
+    shares.push_back(shard_batch(batch, group->size())[static_cast<std::size_t>(group->rank())]);
+  }
+  Apart out;
+  const bool finished = root_decides(*group, [&] {
+    try {
+      out.alone = seconds_of_step(bench, *method, shares, single_process());
+      return true;
+    } catch (const Interrupted&) {
+      return false;
+    }
   });
-  const double silent = seconds_of_step(bench, batches, {1, single_process()}, group, true);
-  group->barrier();
+  if (!finished) throw Interrupted();
+  out.at_once = seconds_of_step(bench, *method, shares, group);
+  return out;
+}
+
+void run(const Bench& bench, const Group& group) {
+  const auto shape = bench::step_shape(bench.shape, "");
+  const auto inputs = bench::make_step_inputs(shape, "");
+  const auto& batches = bench.mode == "dense" ? inputs.pretrain : inputs.finetune;
+  MemoryModel model(model_config_from(shape.options, shape.vocabulary), 0, {});
+  const auto [alone, silent] = time_apart(bench, model, batches, group);
+  const auto method = make_method(bench, model, {group->size(), group});
   const auto sent = [&] {
     return group->sent(Verb::all_reduce).bytes + group->sent(Verb::all_gather).bytes;
   };
   const std::int64_t before = sent();
-  const double together = seconds_of_step(bench, batches, {group->size(), group}, group, false);
+  const double together = seconds_of_step(bench, *method, batches, group);
   const std::int64_t bytes = (sent() - before) / (bench.warmup + bench.steps);
   if (!group->is_root()) return;
   fmt::print("{} {}, {} ranks of one thread\n", bench.shape, bench.mode, group->size());
@@ -109,8 +129,13 @@ int main(int argc, char** argv) {
   const char* name = "ranks_bench";
   return run_program(name, app, argc, argv, [&] {
     return run_ranks(name, ranks, argc, argv, [&](const auto& group) {
-      run(bench, group);
-      return 0;
+      try {
+        run(bench, group);
+        return 0;
+      } catch (const Interrupted&) {  // all ranks at the same step
+        if (group->is_root()) fmt::print(stderr, "{}: interrupted, nothing was measured\n", name);
+        return 130;
+      }
     });
   });
 }

@@ -24,10 +24,10 @@ struct Traffic {
   std::int64_t bytes = 0;
 };
 
-// A sum under way: its tensors must not be touched until wait() has returned.
-class Reduction {
+// A verb under way: its tensors must not be touched until wait() has returned.
+class Transfer {
  public:
-  virtual ~Reduction() = default;
+  virtual ~Transfer() = default;
   virtual bool done() = 0;  // moves it on, never waits
   virtual void wait() = 0;  // may be called again
 };
@@ -48,10 +48,13 @@ class Communicator {
   // on all ranks). f32, i32 or i64; `before` for f32 only.
   void all_reduce_sum(const Tensor& tensor, const Tensor& before = {});
   // The same without waiting. Several may be under way; all ranks start them in the same order.
-  std::unique_ptr<Reduction> start_all_reduce_sum(const Tensor& tensor, const Tensor& before = {});
+  std::unique_ptr<Transfer> start_all_reduce_sum(const Tensor& tensor, const Tensor& before = {});
   void broadcast(const Tensor& tensor, int root, Patience patience = Patience::timeout);
   // The tensors [n_r] of all ranks, in their order; n_r may differ. i32 on the host.
   std::vector<Tensor> all_gather(const Tensor& mine);
+  // The same for an n that all ranks share, without waiting, as with sums. all: [ranks n], those of
+  // all ranks one behind the other.
+  std::unique_ptr<Transfer> start_all_gather(const Tensor& all, const Tensor& mine);
   virtual void barrier() = 0;
   // "rank 1, rank 3": those that do not answer while all others ask; empty where nobody can tell.
   virtual std::string silent_ranks() { return {}; }
@@ -67,9 +70,10 @@ class Communicator {
   void count(Verb verb, std::int64_t bytes);
 
  private:
-  virtual std::unique_ptr<Reduction> start_sum(const Tensor& tensor, const Tensor& before) = 0;
+  virtual std::unique_ptr<Transfer> start_sum(const Tensor& tensor, const Tensor& before) = 0;
   virtual void spread(const Tensor& tensor, int root, Patience patience) = 0;
   virtual std::vector<Tensor> gather(const Tensor& mine) = 0;
+  virtual std::unique_ptr<Transfer> start_gather(const Tensor& all, const Tensor& mine) = 0;
 
   std::array<Traffic, 3> sent_;
 };
@@ -95,5 +99,7 @@ struct Segment {
   std::int64_t size() const { return end - begin; }
 };
 Segment segment_of(std::int64_t count, int rank, int ranks);
+// Elements [first, first + most) of a segment, counted from its beginning; fewer at its end.
+Segment piece_of(const Segment& whole, std::int64_t first, std::int64_t most);
 
 }  // namespace slotwise

@@ -91,7 +91,7 @@ class MpiGroup final : public Communicator {
   void wait(Done&& done, Patience patience) {
     const auto start = Clock::now();
     for (std::int64_t polls = 0; !done(); ++polls) {
-      for (Reduction* sum : under_way_) sum->done();
+      for (Transfer* sum : under_way_) sum->done();
       if (polls < 64) continue;
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       if (patience == Patience::timeout && seconds > options_.timeout_seconds) give_up();
@@ -105,21 +105,23 @@ class MpiGroup final : public Communicator {
 
   // Sums under way are all moved on while one of them is waited for: another rank may wait for
   // another one first.
-  void add_under_way(Reduction* sum) { under_way_.push_back(sum); }
-  void remove_under_way(Reduction* sum) { std::erase(under_way_, sum); }
+  void add_under_way(Transfer* sum) { under_way_.push_back(sum); }
+  void remove_under_way(Transfer* sum) { std::erase(under_way_, sum); }
 
   int next_tag() { return next_tag_ = (next_tag_ + 2) % (2 * kSumTags - 2); }
   void count_sum(std::int64_t bytes) { count(Verb::all_reduce, bytes); }
+  void count_gather(std::int64_t bytes) { count(Verb::all_gather, bytes); }
 
  private:
-  std::unique_ptr<Reduction> start_sum(const Tensor& tensor, const Tensor& before) override;
+  std::unique_ptr<Transfer> start_sum(const Tensor& tensor, const Tensor& before) override;
   void spread(const Tensor& tensor, int root, Patience patience) override;
   std::vector<Tensor> gather(const Tensor& mine) override;
+  std::unique_ptr<Transfer> start_gather(const Tensor& all, const Tensor& mine) override;
   [[noreturn]] void give_up();
 
   GroupOptions options_;
   int rank_ = 0, size_ = 1;
-  std::vector<Reduction*> under_way_;
+  std::vector<Transfer*> under_way_;
   int next_tag_ = 0;
 };
 
@@ -161,7 +163,7 @@ void MpiGroup::give_up() {
 
 // tensor = before + x_0 + x_1 + ..., a chunk at a time; see the head of this file.
 template <class T>
-class OrderedSum final : public Reduction {
+class OrderedSum final : public Transfer {
  public:
   OrderedSum(MpiGroup& group, const Tensor& tensor, const Tensor& before)
       : group_(group),
@@ -283,7 +285,7 @@ class OrderedSum final : public Reduction {
 };
 
 // The library's own algorithm.
-class LibrarySum final : public Reduction {
+class LibrarySum final : public Transfer {
  public:
   LibrarySum(MpiGroup& group, const Tensor& tensor, const Tensor& before)
       : group_(group), tensor_(tensor), before_(before) {
@@ -316,7 +318,35 @@ class LibrarySum final : public Reduction {
   bool finished_ = false;
 };
 
-std::unique_ptr<Reduction> MpiGroup::start_sum(const Tensor& tensor, const Tensor& before) {
+class EqualGather final : public Transfer {
+ public:
+  EqualGather(MpiGroup& group, const Tensor& all, const Tensor& mine)
+      : group_(group), all_(all), mine_(mine) {
+    SLOTWISE_CHECK(mine.elements() <= kMostBytes / 4, "[communicator] {} elements are too many",
+                   mine.elements());
+    const int count = static_cast<int>(mine.elements());
+    check_mpi(MPI_Iallgather(address_of(mine), count, MPI_INT32_T, address_of(all), count,
+                             MPI_INT32_T, MPI_COMM_WORLD, requests_.add()),
+              "MPI_Iallgather");
+    group.count_gather(static_cast<std::int64_t>(mine.bytes()) * (group.size() - 1));
+  }
+
+  bool done() override { return requests_.done(); }
+  void wait() override {
+    group_.wait([this] { return done(); }, Patience::timeout);
+  }
+
+ private:
+  MpiGroup& group_;
+  Tensor all_, mine_;  // keep the memory alive
+  Requests requests_;
+};
+
+std::unique_ptr<Transfer> MpiGroup::start_gather(const Tensor& all, const Tensor& mine) {
+  return std::make_unique<EqualGather>(*this, all, mine);
+}
+
+std::unique_ptr<Transfer> MpiGroup::start_sum(const Tensor& tensor, const Tensor& before) {
   if (tensor.dtype() == DType::i32) {
     return std::make_unique<OrderedSum<std::int32_t>>(*this, tensor, before);
   }

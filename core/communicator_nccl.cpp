@@ -3,7 +3,9 @@
 // deadline (the communicator is non-blocking, so no call hangs). The first failure ends the group:
 // it is aborted at once, so that memory can be freed, and later calls throw without waiting. A sum
 // in the order of the ranks is the MPI body's algorithm: each rank owns a segment, receives the
-// others' parts of it, adds them up in order in one kernel, and hands the result round.
+// others' parts of it, adds them up in order in one kernel, and hands the result round; long ones a
+// piece at a time.
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <future>
@@ -24,6 +26,9 @@ using Clock = std::chrono::steady_clock;
 
 // For an abort, which may itself wait for ever on what is broken.
 constexpr std::chrono::seconds kAbortPatience(10);
+
+// Of one piece of a sum in the order of the ranks: 32 MiB.
+constexpr std::int64_t kScratchElements = std::int64_t{1} << 23;
 
 ncclDataType_t type_of(DType dtype) {
   return dtype == DType::f32 ? ncclFloat32 : dtype == DType::i32 ? ncclInt32 : ncclInt64;
@@ -141,6 +146,13 @@ class NcclGroup final : public Communicator {
   ncclComm_t group() const { return group_; }
   const Device& device() const { return place_.device; }
   void count_sum(std::int64_t bytes) { count(Verb::all_reduce, bytes); }
+  // Where the others' parts arrive. One for all sums: they follow one another on the stream.
+  const Tensor& scratch() {
+    if (!scratch_.defined()) {
+      scratch_ = Tensor::empty({kScratchElements}, DType::f32, place_.device, "gradient exchange");
+    }
+    return scratch_;
+  }
 
  private:
   void refuse_silence(Clock::time_point start, Patience patience) {
@@ -162,14 +174,16 @@ class NcclGroup final : public Communicator {
     throw Error(why);
   }
   void abort_group() noexcept;
-  std::unique_ptr<Reduction> start_sum(const Tensor& tensor, const Tensor& before) override;
+  std::unique_ptr<Transfer> start_sum(const Tensor& tensor, const Tensor& before) override;
   void spread(const Tensor& tensor, int root, Patience patience) override;
   std::vector<Tensor> gather(const Tensor& mine) override;
+  std::unique_ptr<Transfer> start_gather(const Tensor& all, const Tensor& mine) override;
 
   NcclPlace place_;
   GroupOptions options_;
   cudaStream_t compute_ = nullptr, stream_ = nullptr;
   ncclComm_t group_ = nullptr;
+  Tensor scratch_;
   bool failed_ = false;
 };
 
@@ -188,7 +202,7 @@ void NcclGroup::abort_group() noexcept {
 }
 
 // Keeps all memory that the stream uses until the compute stream stands behind it.
-class NcclSum final : public Reduction {
+class NcclSum final : public Transfer {
  public:
   NcclSum(NcclGroup& group, const Tensor& tensor, const Tensor& before, SumOrder order)
       : group_(group),
@@ -197,11 +211,7 @@ class NcclSum final : public Reduction {
         before_(before.defined() ? before.to(group.device(), "gradient exchange") : Tensor()) {
     const bool ordered = order == SumOrder::ranks && tensor.dtype() == DType::f32;
     if (tensor.elements() == 0) return;
-    if (ordered) {
-      const std::int64_t own = segment(group.rank()).size();
-      scratch_ = Tensor::empty({own * (group.size() - 1)}, DType::f32, group.device(),
-                               "gradient exchange");
-    }
+    if (ordered) group.scratch();  // before the stream waits for what the compute stream has made
     group.queue(end_, [&] { ordered ? send_ordered() : send_whole(); });
     if (!ordered) after_ = before_;
   }
@@ -236,6 +246,7 @@ class NcclSum final : public Reduction {
   }
 
   void send(const Segment& part, int other) {
+    if (part.size() == 0) return;  // the other does not expect it
     const float* values = reinterpret_cast<const float*>(address_of(on_device_));
     group_.check(nccl().ncclSend(values + part.begin, static_cast<std::size_t>(part.size()),
                                  ncclFloat32, other, group_.group(), group_.stream()),
@@ -243,15 +254,26 @@ class NcclSum final : public Reduction {
     sent_bytes_ += 4 * part.size();
   }
   void receive(float* to, std::int64_t size, int other) {
+    if (size == 0) return;
     group_.check(nccl().ncclRecv(to, static_cast<std::size_t>(size), ncclFloat32, other,
                                  group_.group(), group_.stream()),
                  "ncclRecv");
   }
 
+  // The segments of all ranks a piece at a time, which bounds the scratch.
   void send_ordered() {
+    const std::int64_t ranks = group_.size(),
+                       most = kScratchElements / std::max<std::int64_t>(1, ranks - 1);
+    const std::int64_t longest = (tensor_.elements() + ranks - 1) / ranks;
+    for (std::int64_t first = 0; first < longest; first += most) send_pieces(first, most);
+    group_.count_sum(sent_bytes_);
+  }
+
+  void send_pieces(std::int64_t first, std::int64_t most) {
     float* values = reinterpret_cast<float*>(address_of(on_device_));
-    float* scratch = reinterpret_cast<float*>(address_of(scratch_));
-    const Segment own = segment(group_.rank());
+    float* scratch = reinterpret_cast<float*>(address_of(group_.scratch()));
+    const auto piece = [&](int rank) { return piece_of(segment(rank), first, most); };
+    const Segment own = piece(group_.rank());
     std::vector<const float*> parts;
     group_.together([&] {
       for (int rank = 0; rank < group_.size(); ++rank) {
@@ -261,7 +283,7 @@ class NcclSum final : public Reduction {
         }
         parts.push_back(scratch);
         receive(scratch, own.size(), rank);
-        send(segment(rank), rank);
+        send(piece(rank), rank);
         scratch += own.size();
       }
     });
@@ -272,23 +294,68 @@ class NcclSum final : public Reduction {
     group_.together([&] {
       for (int rank = 0; rank < group_.size(); ++rank) {
         if (rank == group_.rank()) continue;
-        const Segment part = segment(rank);
+        const Segment part = piece(rank);
         receive(values + part.begin, part.size(), rank);
         send(own, rank);
       }
     });
-    group_.count_sum(sent_bytes_);
   }
 
   NcclGroup& group_;
-  Tensor tensor_, on_device_, before_, scratch_;
+  Tensor tensor_, on_device_, before_;
   Tensor after_;  // added once the sum is there
   std::int64_t sent_bytes_ = 0;
   Event end_;
   bool finished_ = false;
 };
 
-std::unique_ptr<Reduction> NcclGroup::start_sum(const Tensor& tensor, const Tensor& before) {
+// The same number of elements from all; the host's memory is written by wait().
+class NcclGather final : public Transfer {
+ public:
+  NcclGather(NcclGroup& group, const Tensor& all, const Tensor& mine)
+      : group_(group),
+        all_(all),
+        mine_on_device_(mine.to(group.device(), "gathered")),
+        on_device_(Tensor::empty({all.elements()}, DType::i32, group.device(), "gathered")) {
+    if (all.elements() == 0) return;
+    group.queue(end_, [&] {
+      group.settle(nccl().ncclAllGather(address_of(mine_on_device_), address_of(on_device_),
+                                        static_cast<std::size_t>(mine.elements()), ncclInt32,
+                                        group.group(), group.stream()),
+                   "ncclAllGather");
+    });
+  }
+  ~NcclGather() override {
+    if (over() || group_.failed()) return;
+    try {
+      group_.leave(end_);
+    } catch (const Error&) {  // the group tells its next caller
+    }
+  }
+
+  bool done() override { return over() || end_.reached(); }
+  void wait() override {
+    if (over()) return;
+    group_.wait(end_, Patience::timeout);
+    all_.copy_from(on_device_);
+    finished_ = true;
+  }
+
+ private:
+  bool over() const { return finished_ || all_.elements() == 0; }
+
+  NcclGroup& group_;
+  Tensor all_, mine_on_device_, on_device_;
+  Event end_;
+  bool finished_ = false;
+};
+
+std::unique_ptr<Transfer> NcclGroup::start_gather(const Tensor& all, const Tensor& mine) {
+  count(Verb::all_gather, static_cast<std::int64_t>(mine.bytes()) * (size() - 1));
+  return std::make_unique<NcclGather>(*this, all, mine);
+}
+
+std::unique_ptr<Transfer> NcclGroup::start_sum(const Tensor& tensor, const Tensor& before) {
   return std::make_unique<NcclSum>(*this, tensor, before, options_.order);
 }
 
@@ -310,18 +377,9 @@ void NcclGroup::spread(const Tensor& tensor, int root, Patience patience) {
 // The lengths first; then all are padded to the longest.
 std::vector<Tensor> NcclGroup::gather(const Tensor& mine) {
   const auto equal = [&](const Tensor& own) {
-    const Tensor from = own.to(place_.device, "gathered");
-    const Tensor all =
-        Tensor::empty({own.elements() * size()}, DType::i32, place_.device, "gathered");
-    Event end;
-    queue(end, [&] {
-      settle(nccl().ncclAllGather(address_of(from), address_of(all),
-                                  static_cast<std::size_t>(own.elements()), ncclInt32, group_,
-                                  stream_),
-             "ncclAllGather");
-    });
-    wait(end, Patience::timeout);
-    return all.to(Device{}, "gathered");
+    const Tensor all = Tensor::empty({own.elements() * size()}, DType::i32, {}, "gathered");
+    NcclGather(*this, all, own).wait();
+    return all;
   };
   const auto length = static_cast<std::int32_t>(mine.elements());
   const auto lengths = equal(Tensor::from<std::int32_t>({length}, {1})).to_vector<std::int32_t>();

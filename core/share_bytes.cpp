@@ -1,6 +1,8 @@
+// Bytes over TCP: the others connect to rank 0 and say who they are.
 #include "core/share_bytes.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,7 +17,6 @@
 #include <thread>
 
 #include "core/error.h"
-#include "core/files.h"
 
 namespace slotwise {
 namespace {
@@ -118,35 +119,72 @@ class Socket {
 
 using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 
-Addresses resolve(const char* host, int port) {
+// Empty, with getaddrinfo's status, where there is none.
+std::pair<Addresses, int> addresses_of(const char* host, int port, int family, int flags) {
   addrinfo hints{}, *found = nullptr;
-  hints.ai_family = AF_INET;
+  hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = host == nullptr ? AI_PASSIVE : 0;
+  hints.ai_flags = flags;
   const int status = getaddrinfo(host, std::to_string(port).c_str(), &hints, &found);
-  if (status != 0) {
-    user_error("MASTER_ADDR {}: {}", host == nullptr ? "" : host, gai_strerror(status));
-  }
-  return {found, &freeaddrinfo};
-}
-
-void listen_at(const Socket& listening, const addrinfo& own, int port, int ranks) {
-  const int yes = 1;
-  setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (bind(listening.get(), own.ai_addr, own.ai_addrlen) != 0 ||
-      listen(listening.get(), ranks) != 0) {
-    user_error("rank 0 cannot listen at port {}: {}; give another MASTER_PORT", port,
-               std::strerror(errno));
-  }
+  return {Addresses(status == 0 ? found : nullptr, &freeaddrinfo), status};
 }
 
 constexpr int kSocketFlags = SOCK_CLOEXEC | SOCK_NONBLOCK;
 
+// A socket that listens at the address; none where that is not this host's, or of a family that
+// this host does not have.
+std::unique_ptr<Socket> listen_at(const addrinfo& address, int port, int ranks) {
+  auto out =
+      std::make_unique<Socket>(socket(address.ai_family, address.ai_socktype | kSocketFlags, 0));
+  if (out->get() < 0) return nullptr;
+  const int yes = 1, no = 0;
+  setsockopt(out->get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (address.ai_family == AF_INET6) {  // of all IPv6 addresses: those of IPv4, too
+    setsockopt(out->get(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no);
+  }
+  if (bind(out->get(), address.ai_addr, address.ai_addrlen) == 0 &&
+      listen(out->get(), ranks) == 0) {
+    return out;
+  }
+  if (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) return nullptr;
+  user_error("rank 0 cannot listen at port {}: {}; give another MASTER_PORT", port,
+             std::strerror(errno));
+}
+
+bool is_loopback(const addrinfo& address) {
+  if (address.ai_family == AF_INET6) {
+    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address.ai_addr)->sin6_addr);
+  }
+  const auto* own = reinterpret_cast<const sockaddr_in*>(address.ai_addr);
+  return ntohl(own->sin_addr.s_addr) >> 24 == 127;
+}
+
+// At the address of this host that `host` names, or else at all of them. Many systems give their
+// own name a loopback address, at which no other host could reach it: that counts only where it
+// was asked for.
+std::unique_ptr<Socket> listening_socket(const std::string& host, int port, int ranks) {
+  if (!host.empty()) {
+    const bool asked = host == "localhost" ||
+                       addresses_of(host.c_str(), port, AF_UNSPEC, AI_NUMERICHOST).second == 0;
+    const auto named = addresses_of(host.c_str(), port, AF_UNSPEC, 0);
+    for (const addrinfo* each = named.first.get(); each != nullptr; each = each->ai_next) {
+      if (is_loopback(*each) && !asked) continue;
+      if (auto out = listen_at(*each, port, ranks)) return out;
+    }
+  }
+  for (const int family : {AF_INET6, AF_INET}) {
+    const auto all = addresses_of(nullptr, port, family, AI_PASSIVE);
+    if (all.first == nullptr) continue;
+    if (auto out = listen_at(*all.first, port, ranks)) return out;
+  }
+  user_error("rank 0 finds no network address of this host to listen at");
+}
+
 // Sends to each rank of this start that says its number; a stranger's connection is closed.
-void serve(const RankOf& place, int port, std::span<const char> bytes, const Deadline& deadline) {
-  const Addresses own = resolve(nullptr, port);
-  const Socket listening(socket(own->ai_family, own->ai_socktype | kSocketFlags, 0));
-  listen_at(listening, *own, port, place.ranks);
+void serve(const RankOf& place, const std::string& host, int port, std::span<const char> bytes,
+           const Deadline& deadline) {
+  const std::unique_ptr<Socket> own = listening_socket(host, port, place.ranks);
+  const Socket& listening = *own;
   const std::string told = told_by_root(place, bytes);
   std::set<std::int32_t> missing;
   for (std::int32_t rank = 1; rank < place.ranks; ++rank) missing.insert(rank);
@@ -184,26 +222,13 @@ bool ask(const RankOf& place, const addrinfo& address, std::span<char> bytes,
          own.receive_all(bytes.data(), bytes.size(), deadline);
 }
 
-// Copies what rank 0 of this start has written; the file may be anybody's.
-void take_from(const std::filesystem::path& path, const RankOf& place, std::span<char> bytes) {
-  const std::string told = read_file(path);
-  Greeting greeting{0, 0, 0};
-  if (told.size() == sizeof greeting + bytes.size()) {
-    std::memcpy(&greeting, told.data(), sizeof greeting);
+// At each address that the name has.
+bool ask_any(const RankOf& place, const addrinfo& first, std::span<char> bytes,
+             const Deadline& deadline) {
+  for (const addrinfo* each = &first; each != nullptr; each = each->ai_next) {
+    if (ask(place, *each, bytes, deadline)) return true;
   }
-  if (greeting.magic != kMagic) {
-    user_error(
-        "expected in {} the {} bytes that rank 0 writes, got {} bytes of something else; delete it "
-        "or name another file",
-        path.string(), sizeof greeting + bytes.size(), told.size());
-  }
-  if (!greeting.of_start_with(place.ranks)) {
-    user_error(
-        "{} is from a start with {} ranks and this one has {}; delete it or name another file, and "
-        "give all ranks the same WORLD_SIZE",
-        path.string(), greeting.ranks, place.ranks);
-  }
-  std::copy(told.begin() + sizeof greeting, told.end(), bytes.begin());
+  return false;
 }
 
 }  // namespace
@@ -215,37 +240,20 @@ void share_by_tcp(const RankOf& place, const std::string& host, int port, std::s
   }
   const Deadline deadline(timeout_seconds);
   if (place.rank == 0) {
-    serve(place, port, bytes, deadline);
+    serve(place, host, port, bytes, deadline);
     return;
   }
-  const Addresses root = resolve(host.c_str(), port);
-  while (!ask(place, *root, bytes, deadline)) {
+  const auto [root, status] = addresses_of(host.c_str(), port, AF_UNSPEC, 0);
+  if (status != 0) user_error("MASTER_ADDR {}: {}", host, gai_strerror(status));
+  while (!ask_any(place, *root, bytes, deadline)) {
     if (deadline.passed()) {
       fail(
           "rank 0 does not answer at {}:{} (MASTER_ADDR, MASTER_PORT): it has died, cannot be "
           "reached or was started with another number of ranks than {}",
-          host, port, place.ranks);
+          host.find(':') == host.npos ? host : "[" + host + "]", port, place.ranks);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-}
-
-void share_by_file(const RankOf& place, const std::filesystem::path& path, std::span<char> bytes,
-                   double timeout_seconds) {
-  if (place.rank == 0) {
-    if (std::filesystem::exists(path)) {
-      user_error("{} is there already, from an earlier start; delete it or name another",
-                 path.string());
-    }
-    write_file_atomically(path, told_by_root(place, bytes));
-    return;
-  }
-  const Deadline deadline(timeout_seconds);
-  while (!std::filesystem::exists(path)) {
-    if (deadline.passed()) fail("rank 0 has not written {} in time", path.string());
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  take_from(path, place, bytes);
 }
 
 }  // namespace slotwise

@@ -14,13 +14,15 @@ struct RankOf {
   int rank = 0, ranks = 1;
 };
 
-// Rank 0 listens at `port` of the host that the others reach as `host`; it closes the connections
+// Rank 0 listens at `port` of the host that the others reach as `host`, over IPv4 or IPv6: at the
+// address that this names where it is its own, else (and for "") at all; it closes the connections
 // of strangers and of ranks of another start. UserError for a port outside 1 to 65535.
 void share_by_tcp(const RankOf& place, const std::string& host, int port, std::span<char> bytes,
                   double timeout_seconds);
 
-// A path that no earlier start has used: rank 0 writes it, and refuses one that is there. UserError
-// for the others where the file is of another kind or from a start with another number of ranks.
+// A path that no other start uses at the same time; beside it stands PATH.rank1 and so on, and all
+// are removed in the end. What an earlier start left there, killed before its end, does no harm.
+// UserError for rank 0 where the file is of another kind.
 void share_by_file(const RankOf& place, const std::filesystem::path& path, std::span<char> bytes,
                    double timeout_seconds);
 

@@ -40,6 +40,7 @@ class Finetuning {
         settings_(read_finetune_settings(request)),
         dataset_(request.data),
         evaluation_(read_evaluation_options(request.options, dataset_.manifest())),
+        stream_(read_stream()),
         base_(load_checkpoint(request.checkpoint, request.device)) {
     if (base_.tokenizer->hash() != dataset_.manifest().tokenizer_hash) {
       user_error(
@@ -55,32 +56,29 @@ class Finetuning {
       return RunEnd::finished;
     }
     const std::int64_t positions = base_.model->config().decoder.max_position_embeddings;
-    const FactStream stream(read_facts(dataset_.facts_path()), dataset_.tokenizer(),
-                            settings_.stream);
-    if (stream.longest_wording() > positions + 1) {
+    if (stream_.longest_wording() > positions + 1) {
       user_error("a wording in {} has {} tokens, the model only {} positions; shorten it",
-                 dataset_.facts_path().string(), stream.longest_wording(), positions);
+                 dataset_.facts_path().string(), stream_.longest_wording(), positions);
     }
-    expect_rows_for_shards(stream.fewest_rows(), folder_.sharding().shards);
     settings_.sharding = folder_.sharding();
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
     if (settings_.retention_every > 0) {
       retention_ = std::make_unique<RetentionProbe>(
-          dataset_, evaluation_, positions, stream,
+          dataset_, evaluation_, positions, stream_,
           RetentionRequest{settings_.steps, settings_.retention_every,
                            settings_.retention_questions});
     }
     method_ = make_method(request_, settings_, *base_.model, base_.folder, *base_.tokenizer);
     resume();
-    method_->expect(repeated_rows(stream, evaluator));
+    method_->expect(repeated_rows(evaluator));
     folder_.begin();
     const auto log = MetricsLog::of_root(group(), folder_.metrics(), step_ > 0 ? step_ : -1);
     Progress progress("finetune", step_, settings_.steps, request_.run.quiet);
     if (!measure(evaluator, log.get(), progress)) return stopped(progress);
     const std::int64_t first = step_;
     while (step_ < settings_.steps) {
-      const json row = train_step(stream, progress);
+      const json row = train_step(progress);
       if (log) log->write(row);
       if (!measure(evaluator, log.get(), progress)) return stopped(progress);
       if (step_ == settings_.steps) break;
@@ -99,12 +97,19 @@ class Finetuning {
  private:
   Communicator& group() const { return *request_.run.group; }
 
-  static std::vector<TokenRows> repeated_rows(const FactStream& stream,
-                                              const Evaluator& evaluator) {
+  // Refuses what can be known before the model is loaded.
+  FactStream read_stream() const {
+    FactStream stream(read_facts(dataset_.facts_path()), dataset_.tokenizer(), settings_.stream);
+    expect_rows_for_shards(stream.fewest_rows(),
+                           shards_of_run(request_.run, request_.run.group->size()));
+    return stream;
+  }
+
+  std::vector<TokenRows> repeated_rows(const Evaluator& evaluator) const {
     std::vector<TokenRows> groups(1);
     TokenRows& rows = groups[0];
-    for (std::int64_t fact = 0; fact < stream.facts(); ++fact) {
-      for (const auto& wording : stream.wordings(fact)) {
+    for (std::int64_t fact = 0; fact < stream_.facts(); ++fact) {
+      for (const auto& wording : stream_.wordings(fact)) {
         if (wording.size() > 1) rows.emplace_back(wording.begin(), wording.end() - 1);
       }
     }
@@ -158,8 +163,8 @@ class Finetuning {
     }
   }
 
-  json train_step(const FactStream& stream, Progress& progress) {
-    const TokenBatch batch = stream.batch(step_);
+  json train_step(Progress& progress) {
+    const TokenBatch batch = stream_.batch(step_);
     const double rate = request_.learning_rate * settings_.schedule.factor(step_);
     if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
     profiled_.before(step_ + 1);
@@ -305,6 +310,7 @@ class Finetuning {
   FinetuneSettings settings_;
   Dataset dataset_;
   EvaluationOptions evaluation_;
+  FactStream stream_;
   Checkpoint base_;
   RunFolder folder_{request_.run, run_json()};
   std::unique_ptr<FinetuneMethod> method_;

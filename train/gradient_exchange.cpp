@@ -1,7 +1,7 @@
 #include "train/gradient_exchange.h"
 
 #include <algorithm>
-#include <chrono>
+#include <bit>
 
 #include "core/gradient_math.h"
 #include "core/trace.h"
@@ -11,13 +11,33 @@ namespace {
 
 constexpr std::int64_t kBucketElements = std::int64_t{1} << 20;
 
-std::vector<std::int32_t> listed(const Tensor& touched) {
-  const std::vector<std::uint8_t> marks = touched.to_vector<std::uint8_t>();
+// A bit for each touched row, 32 rows a number.
+void add_marks(const Tensor& marks, const Tensor& touched) {
+  const std::vector<std::uint8_t> rows = touched.to_vector<std::uint8_t>();
+  std::int32_t* words = marks.data<std::int32_t>();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    words[row / 32] |= std::int32_t{rows[row] != 0} << (row % 32);
+  }
+}
+
+// The rows that some rank has marked. all: [ranks, words].
+std::vector<std::int32_t> marked_rows(const Tensor& all, std::int64_t words) {
   std::vector<std::int32_t> rows;
-  for (std::size_t row = 0; row < marks.size(); ++row) {
-    if (marks[row] != 0) rows.push_back(static_cast<std::int32_t>(row));
+  const std::int32_t* each = all.data<std::int32_t>();
+  for (std::int64_t word = 0; word < words; ++word) {
+    std::uint32_t marks = 0;
+    for (std::int64_t at = word; at < all.elements(); at += words) {
+      marks |= static_cast<std::uint32_t>(each[at]);
+    }
+    for (; marks != 0; marks &= marks - 1) {
+      rows.push_back(static_cast<std::int32_t>(32 * word + std::countr_zero(marks)));
+    }
   }
   return rows;
+}
+
+std::int64_t words_for(const Variable& table) {
+  return (table.value().size(0) + 31) / 32;
 }
 
 // The tensors of some variables one behind the other.
@@ -52,7 +72,7 @@ GradientExchange::GradientExchange(const std::vector<Parameter>& parameters,
   // Backward comes to the last parameters first.
   for (std::size_t i = variables_.size(); i-- > 0;) {
     if (variables_[i].row_sparse()) {
-      tables_.push_back(i);
+      tables_.push_back({.variable = i, .marks = {}, .rows = {}, .sum = {}, .transfer = {}});
       continue;
     }
     const std::int64_t elements = variables_[i].value().elements();
@@ -80,29 +100,39 @@ RoundHooks GradientExchange::hooks() {
           .gradient_ready = [this](const Variable& variable) { gradient_ready(variable); }};
 }
 
-// All ranks run the same graph, so their buckets start in the same order.
+// All ranks run the same graph, so their buckets and tables start in the same order.
 void GradientExchange::gradient_ready(const Variable& variable) {
+  for (Table& table : tables_) {
+    if (variables_[table.variable].identity() == variable.identity()) start_marks(table);
+  }
   const auto found = bucket_of_.find(variable.identity());
   if (found != bucket_of_.end()) {
     Bucket& bucket = buckets_[found->second];
-    if (++bucket.ready == bucket.members.size()) start(bucket);
+    if (++bucket.ready == bucket.members.size()) {
+      start_rows();
+      start(bucket);
+    }
   }
   for (Bucket& bucket : buckets_) {
     if (bucket.reduction) bucket.reduction->done();
+  }
+  for (Table& table : tables_) {
+    if (table.transfer) table.transfer->done();
   }
 }
 
 void GradientExchange::end_round() {
   const TraceRange range("gradient_exchange");
-  const auto begin = std::chrono::steady_clock::now();
+  for (Table& table : tables_) {
+    if (!table.transfer) start_marks(table);  // backward did not name it
+  }
   for (Bucket& bucket : buckets_) {
     if (!bucket.started) start(bucket);
   }
-  for (const std::size_t table : tables_) exchange_rows(table);
+  start_rows();
   for (Bucket& bucket : buckets_) finish(bucket);
+  for (Table& table : tables_) finish(table);
   total_.clear();
-  exposed_seconds_ +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 // Whether a parameter has a gradient is a matter of the model, so all ranks find the same members.
@@ -146,38 +176,49 @@ void GradientExchange::finish(Bucket& bucket) {
   bucket.sum = bucket.before = {};
 }
 
-std::vector<std::int32_t> GradientExchange::union_of(const std::vector<std::int32_t>& rows) const {
-  const auto count = static_cast<std::int64_t>(rows.size());
-  std::vector<std::int32_t> all;
-  for (const Tensor& theirs : group_->all_gather(Tensor::from(rows, {count}))) {
-    const auto list = theirs.span<std::int32_t>();
-    all.insert(all.end(), list.begin(), list.end());
-  }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return all;
-}
-
-void GradientExchange::exchange_rows(std::size_t variable) {
-  if (!variables_[variable].has_grad()) return;
-  const TouchedRows own = variables_[variable].row_grad();
-  const TouchedRows before = total_.empty() ? TouchedRows{} : total_[variable];
+void GradientExchange::start_marks(Table& table) {
+  const Variable& variable = variables_[table.variable];
+  if (!variable.has_grad()) return;
+  const TouchedRows own = variable.row_grad();
+  const TouchedRows before = total_.empty() ? TouchedRows{} : total_[table.variable];
   // Some op could not say which rows it reached: then all have a gradient, on every rank.
   if (!own.touched.defined()) {
-    group_->all_reduce_sum(own.gradient, before.gradient);
+    table.transfer = group_->start_all_reduce_sum(own.gradient, before.gradient);
     return;
   }
-  std::vector<std::int32_t> rows = listed(own.touched);
-  if (before.touched.defined()) {
-    const std::vector<std::int32_t> more = listed(before.touched);
-    rows.insert(rows.end(), more.begin(), more.end());
+  const std::int64_t words = words_for(variable);
+  const Tensor mine = Tensor::zeros({words}, DType::i32);
+  add_marks(mine, own.touched);
+  if (before.touched.defined()) add_marks(mine, before.touched);
+  table.marks = Tensor::empty({words * group_->size()}, DType::i32);
+  table.transfer = group_->start_all_gather(table.marks, mine);
+}
+
+void GradientExchange::start_rows() {
+  for (Table& table : tables_) {
+    if (!table.marks.defined()) continue;
+    table.transfer->wait();
+    const Variable& variable = variables_[table.variable];
+    const TouchedRows own = variable.row_grad();
+    const TouchedRows before = total_.empty() ? TouchedRows{} : total_[table.variable];
+    const auto rows = marked_rows(table.marks, words_for(variable));
+    table.marks = {};
+    table.rows = Tensor::from(rows, {static_cast<std::int64_t>(rows.size())}, own.gradient.device(),
+                              "gradient exchange");
+    table.sum = packed_rows(own, table.rows);
+    table.transfer = group_->start_all_reduce_sum(
+        table.sum, before.touched.defined() ? packed_rows(before, table.rows) : Tensor());
   }
-  rows = union_of(rows);
-  const Tensor list = Tensor::from(rows, {static_cast<std::int64_t>(rows.size())},
-                                   own.gradient.device(), "gradient exchange");
-  const Tensor sum = packed_rows(own, list);
-  group_->all_reduce_sum(sum, before.touched.defined() ? packed_rows(before, list) : Tensor());
-  scatter_touched_rows(own, list, sum);
+}
+
+void GradientExchange::finish(Table& table) {
+  if (!table.transfer) return;
+  table.transfer->wait();
+  if (table.rows.defined()) {
+    scatter_touched_rows(variables_[table.variable].row_grad(), table.rows, table.sum);
+  }
+  table.transfer.reset();
+  table.rows = table.sum = {};
 }
 
 }  // namespace slotwise

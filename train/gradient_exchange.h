@@ -1,7 +1,9 @@
 // Sums the gradients of the trained parameters over ranks and rounds (train/sharding.h). Small ones
 // travel together in buckets, large ones by themselves, each as soon as backward is done with it;
-// of a table that a batch reaches by rows only the rows that some rank touched travel, after
-// backward, and the sum is that of the dense exchange, bit for bit.
+// of a table that a batch reaches by rows only the rows that some rank touched travel, and the sum
+// is that of the dense exchange, bit for bit. Which rows those are the ranks tell one another by a
+// bit for each, and the sum begins with the next bucket: a moment that all ranks share, so that
+// they start the same verbs in the same order whatever the timing.
 #pragma once
 
 #include <unordered_map>
@@ -21,8 +23,6 @@ class GradientExchange {
   // Of one step, which begins with cleared gradients. After the last round every parameter's
   // gradient is the sum of all shards. Valid while this lives.
   RoundHooks hooks();
-  // Spent on sums that backward did not hide, since the beginning.
-  double exposed_seconds() const { return exposed_seconds_; }
 
  private:
   struct Bucket {
@@ -31,22 +31,28 @@ class GradientExchange {
     std::size_t ready = 0;  // members whose gradient is complete
     bool started = false;
     Tensor sum, before;
-    std::unique_ptr<Reduction> reduction;
+    std::unique_ptr<Transfer> reduction;
+  };
+  struct Table {
+    std::size_t variable = 0;  // of variables_
+    Tensor marks;              // of all ranks, while they travel
+    Tensor rows, sum;          // [t], [t, D]; undefined where the gradient travels whole
+    std::unique_ptr<Transfer> transfer;
   };
   void begin_round();
   void gradient_ready(const Variable& variable);
   void end_round();
   void start(Bucket& bucket);
   void finish(Bucket& bucket);
-  void exchange_rows(std::size_t variable);
-  std::vector<std::int32_t> union_of(const std::vector<std::int32_t>& rows) const;
+  void start_marks(Table& table);
+  void start_rows();  // of all tables whose marks travel
+  void finish(Table& table);
 
   std::shared_ptr<Communicator> group_;
   std::vector<Variable> variables_;
-  std::vector<std::size_t> tables_;  // of variables_: row-sparse ones
+  std::vector<Table> tables_;  // row-sparse ones
   std::vector<Bucket> buckets_;
   std::unordered_map<const void*, std::size_t> bucket_of_;  // by the variable's identity
-  double exposed_seconds_ = 0;
   std::vector<TouchedRows> total_;  // of earlier rounds, per variable; empty in the first
 };
 

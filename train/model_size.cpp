@@ -40,18 +40,29 @@ double weight_count(const ModelConfig& config) {
                      static_cast<double>(config.memory.value_dim);
 }
 
+double training_bytes(const ModelConfig& config, const OptimizerSettings& optimizer,
+                      std::int64_t rounds) {
+  const double states = optimizer.name == "adamw" ? 2.0 : optimizer.momentum > 0 ? 1.0 : 0.0;
+  const double gradients = rounds > 1 ? 2.0 : 1.0;
+  return sizeof(float) * weight_count(config) * (1.0 + gradients + states);
+}
+
 void refuse_model_beyond_memory(const ModelConfig& config, const OptimizerSettings& optimizer,
-                                Device device) {
-  const double copies = optimizer.name == "adamw" ? 3.0 : optimizer.momentum > 0 ? 2.0 : 1.0;
-  const double weights = weight_count(config), bytes = copies * sizeof(float) * weights;
+                                Device device, const MemorySharing& sharing) {
+  const double each = training_bytes(config, optimizer, sharing.rounds), all = each * sharing.ranks;
   const auto there = static_cast<double>(memory_bytes(device));
-  if (bytes <= there) return;
+  if (all <= there) return;
   constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+  const std::string together =
+      sharing.ranks == 1 ? ""
+                         : fmt::format(" in each of {} ranks on one host, {:.4g} GiB together",
+                                       sharing.ranks, all / kGibibyte);
   user_error(
-      "the model has {:.3g} parameters, which with the state of {} take {:.4g} GiB, and this "
-      "{} has {:.4g} GiB; lower the sizes in [model] or [memory]",
-      weights, optimizer.name, bytes / kGibibyte, device.is_cuda() ? "GPU" : "machine",
-      there / kGibibyte);
+      "the model has {:.3g} parameters, which with their gradients and the state of {} take {:.4g} "
+      "GiB{}, and this {} has {:.4g} GiB; lower the sizes in [model] or [memory]{}",
+      weight_count(config), optimizer.name, each / kGibibyte, together,
+      device.is_cuda() ? "GPU" : "machine", there / kGibibyte,
+      sharing.ranks == 1 ? "" : ", or take fewer ranks on this host");
 }
 
 }  // namespace slotwise

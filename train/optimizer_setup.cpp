@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "train/ranks.h"
 
 namespace slotwise {
 
@@ -30,7 +31,9 @@ Schedule read_schedule(const Options& options, const std::string& section, std::
   schedule.warmup_steps = options.count(section + ".warmup", 0, 0);
   schedule.floor = options.number_within(section + ".floor", 0.0, 1.0, 0.0);
   schedule.total_steps = steps;
-  if (schedule.warmup_steps > steps) {
+  const auto place = place_by_launcher();
+  const bool is_root = !place || place->rank == 0;
+  if (schedule.warmup_steps > steps && is_root) {
     std::fprintf(stderr,
                  "warning: %s.warmup (%lld steps) is longer than the run (%lld steps): the "
                  "learning rate never gets to what was asked for\n",

@@ -23,6 +23,7 @@
 #include "train/optimizer_setup.h"
 #include "train/profiled_steps.h"
 #include "train/progress.h"
+#include "train/ranks.h"
 #include "train/run_device.h"
 #include "train/run_lock.h"
 #include "train/skipped_steps.h"
@@ -98,7 +99,10 @@ class Pretraining {
     expect_rows_for_shards(settings_.batch, folder_.sharding().shards);
     Evaluator evaluator(dataset_.tokenizer(), evaluation_, positions);
     evaluator.add_dataset(dataset_);
-    refuse_model_beyond_memory(config_, settings_.optimizer, request_.device);
+    const bool own_memory = request_.device.is_cuda();
+    refuse_model_beyond_memory(
+        config_, settings_.optimizer, request_.device,
+        {folder_.sharding().rounds(), own_memory ? 1 : ranks_on_this_host(group())});
     make_model();
     folder_.begin();
     const auto log = MetricsLog::of_root(group(), folder_.metrics(), step_ > 0 ? step_ : -1);

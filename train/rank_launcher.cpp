@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -27,14 +28,38 @@ namespace {
 constexpr const char* kTerminal = "SLOTWISE_TERMINAL";  // set: standard output is one
 
 std::vector<std::string> command(int ranks, int argc, char** argv) {
-  std::vector<std::string> words = {"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to",
-                                    "none", "--mca", "mpi_yield_when_idle", "1",
-                                    // Not every container lets ranks read one another's memory.
-                                    "--mca", "btl_vader_single_copy_mechanism", "none", "-n",
-                                    std::to_string(ranks),
-                                    std::filesystem::read_symlink("/proc/self/exe").string()};
+  std::vector<std::string> words = mpirun_words();
+  words.insert(words.end(), {"-n", std::to_string(ranks),
+                             std::filesystem::read_symlink("/proc/self/exe").string()});
   words.insert(words.end(), argv + 1, argv + argc);
   return words;
+}
+
+bool starts_with_one_of(const std::string& text, const std::vector<const char*>& beginnings) {
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](const char* each) { return text.starts_with(each); });
+}
+
+// Of the ranks: this one's without what would make mpirun take itself for a rank of the launcher
+// that started this program, or look for a job's other hosts.
+std::vector<std::string> environment_of_ranks() {
+  std::vector<const char*> dropped = {
+      "SLURM_", "OMP_NUM_THREADS=", "SLOTWISE_PARENT="};  // the ranks' parent is mpirun
+  if (place_by_launcher()) dropped.insert(dropped.end(), {"OMPI_", "PMIX_", "PMI_", "MPI_LOCAL"});
+  std::vector<std::string> out = {"OMP_NUM_THREADS=1"};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!starts_with_one_of(*entry, dropped)) out.emplace_back(*entry);
+  }
+  if (isatty(STDOUT_FILENO) == 1) out.push_back(std::string(kTerminal) + "=1");
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) out.emplace_back("OMP_WAIT_POLICY=passive");
+  return out;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> out;
+  for (std::string& word : words) out.push_back(word.data());
+  out.push_back(nullptr);
+  return out;
 }
 
 struct Started {
@@ -46,9 +71,8 @@ struct Started {
 Started start(std::vector<std::string> words) {
   int ends[2] = {};
   if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe: {}", std::strerror(errno));
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  std::vector<std::string> variables = environment_of_ranks();
+  const std::vector<char*> arguments = pointers(words), environment = pointers(variables);
   std::fflush(nullptr);
   const pid_t process = fork();
   if (process < 0) fail("fork: {}", std::strerror(errno));
@@ -58,11 +82,7 @@ Started start(std::vector<std::string> words) {
     dup2(ends[1], STDERR_FILENO);
     const int nothing = open("/dev/null", O_RDONLY);
     dup2(nothing, STDIN_FILENO);
-    unsetenv("SLOTWISE_PARENT");  // the ranks' parent is mpirun
-    setenv("OMP_NUM_THREADS", "1", 1);
-    if (isatty(STDOUT_FILENO) == 1) setenv(kTerminal, "1", 1);
-    setenv("OMP_WAIT_POLICY", "passive", 0);
-    execvp(arguments[0], arguments.data());
+    execvpe(arguments[0], arguments.data(), environment.data());
     std::fprintf(stderr, "cannot start mpirun: %s; install openmpi-bin\n", std::strerror(errno));
     _exit(127);
   }
@@ -136,6 +156,13 @@ void pass_on(const Started& started, ErrorText& text) {
 }
 
 }  // namespace
+
+std::vector<std::string> mpirun_words() {
+  return {"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca",
+          "mpi_yield_when_idle", "1",
+          // Not every container lets ranks read one another's memory.
+          "--mca", "btl_vader_single_copy_mechanism", "none"};
+}
 
 bool writes_to_terminal() {
   if (place_by_launcher()) return std::getenv(kTerminal) != nullptr;

@@ -90,15 +90,34 @@ std::shared_ptr<Communicator> joined_group(const RankPlace& place, const GroupOp
   if (group->size() == place.ranks) return group;
   user_error(
       "the launcher started {} ranks, and MPI knows of {}: it was built for another launcher; "
-      "start "
-      "with the mpirun of that MPI, or srun --mpi=pmix",
+      "start with the mpirun of that MPI, or srun --mpi=pmix",
       place.ranks, group->size());
+}
+
+// srun that does not speak PMIx leaves every task to run the whole job by itself.
+void refuse_unjoined_tasks() {
+  const auto tasks = number_of("SLURM_STEP_NUM_TASKS");
+  if (!tasks || *tasks < 2 || place_by_launcher() || place_by_environment()) return;
+  user_error("srun started {} tasks that cannot find each other; start them with srun --mpi=pmix",
+             *tasks);
 }
 
 std::string host_name() {
   char name[256] = {};
   gethostname(name, sizeof name - 1);
   return name;
+}
+
+// What each rank says, in their order.
+std::vector<std::string> texts_of(Communicator& group, const std::string& own) {
+  const std::vector<std::int32_t> letters(own.begin(), own.end());
+  const auto length = static_cast<std::int64_t>(letters.size());
+  std::vector<std::string> out;
+  for (const Tensor& theirs : group.all_gather(Tensor::from(letters, {length}))) {
+    const auto text = theirs.span<std::int32_t>();
+    out.emplace_back(text.begin(), text.end());
+  }
+  return out;
 }
 
 // The root tells at once. The same mistake is often found by all ranks: the others give it the time
@@ -175,8 +194,12 @@ std::optional<RankPlace> place_by_environment() {
   return RankPlace{*rank, *ranks, number_of("LOCAL_RANK").value_or(*rank)};
 }
 
-std::string device_of_rank(const std::string& wanted, Communicator& group) {
-  if (wanted != "auto" && wanted != "cuda") return wanted;
+std::string device_of_rank(const std::string& own_wish, Communicator& group) {
+  const std::vector<std::string> wishes = texts_of(group, own_wish);
+  const auto open = [](const std::string& wish) { return wish == "auto" || wish == "cuda"; };
+  if (std::none_of(wishes.begin(), wishes.end(), open)) return own_wish;
+  const std::string wanted = wishes.front();
+  if (!open(wanted)) return wanted;
   const std::string gpu = gpu_of_rank();
   if (place_by_environment_alone()) return gpu;
   const auto place = place_by_launcher();
@@ -204,29 +227,36 @@ std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Com
 }
 
 int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
-              const RankBody& body) {
+              const RankBody& body, const std::function<void(int ranks)>& expect) {
   const GroupOptions options = arguments.group_options();
+  refuse_unjoined_tasks();
   const std::optional<RankPlace> place = place_by_launcher();
-  if (place && arguments.ranks > 0 && arguments.ranks != place->ranks) {
+  const RankBody checked = [&](const std::shared_ptr<Communicator>& group) {
+    if (expect) expect(group->size());
+    return body(group);
+  };
+  if (place && place->ranks > 1 && arguments.ranks > 0 && arguments.ranks != place->ranks) {
     user_error("--ranks {} under a launcher that started {}; leave --ranks out", arguments.ranks,
                place->ranks);
   }
-  if (place_by_environment_alone()) return run_as_rank(name, group_by_environment(options), body);
-  if (place && place->ranks > 1) return run_as_rank(name, joined_group(*place, options), body);
-  if (arguments.ranks <= 1 || place) return body(single_process());
+  if (place_by_environment_alone())
+    return run_as_rank(name, group_by_environment(options), checked);
+  if (place && place->ranks > 1) return run_as_rank(name, joined_group(*place, options), checked);
+  if (arguments.ranks <= 1) return checked(single_process());
+  if (expect) expect(arguments.ranks);
   if (!mpi_built()) mpi_group(options);  // says what is missing
   return launch_ranks(name, arguments.ranks, argc, argv);
 }
 
+int ranks_on_this_host(Communicator& group) {
+  const std::vector<std::string> hosts = texts_of(group, host_name());
+  return static_cast<int>(std::count(hosts.begin(), hosts.end(), host_name()));
+}
+
 std::string rank_table(Communicator& group, const std::string& device) {
-  const std::string line = host_name() + "\t" + device;
-  const std::vector<std::int32_t> letters(line.begin(), line.end());
-  const auto length = static_cast<std::int64_t>(letters.size());
   std::string out = fmt::format("{:<6}{:<24}{}\n", "rank", "host", "device");
   int rank = 0;
-  for (const Tensor& theirs : group.all_gather(Tensor::from(letters, {length}))) {
-    const auto text = theirs.span<std::int32_t>();
-    const std::string place(text.begin(), text.end());
+  for (const std::string& place : texts_of(group, host_name() + "\t" + device)) {
     const std::size_t tab = place.find('\t');
     out += fmt::format("{:<6}{:<24}{}\n", rank++, place.substr(0, tab), place.substr(tab + 1));
   }

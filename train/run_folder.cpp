@@ -42,8 +42,33 @@ void expect_same(const nlohmann::json& before, const nlohmann::json& now, const 
 
 }  // namespace
 
+std::int64_t shards_of_run(const RunRequest& request, int ranks) {
+  const fs::path path = request.out / "run.json";
+  nlohmann::json before;
+  if (!request.fresh && fs::exists(path)) {
+    before = nlohmann::json::parse(read_file(path), nullptr, false);
+  }
+  const std::int64_t recorded = before.is_object() ? before.value("shards", std::int64_t{1}) : 0;
+  const std::int64_t shards = request.shards > 0 ? request.shards : recorded > 0 ? recorded : ranks;
+  if (recorded > 0 && recorded != shards) {
+    user_error(
+        "{} holds a run whose batches have {} shards, and {} would change its numbers; leave "
+        "--shards out, choose another --out, or --fresh to begin again",
+        request.out.string(), recorded, shards);
+  }
+  if (shards % ranks == 0) return shards;
+  user_error(
+      "{} ranks cannot share the {} shard{} of a batch evenly{}; take a number of ranks that "
+      "divides {}{}",
+      ranks, shards, shards == 1 ? "" : "s",
+      recorded > 0 ? ", with which " + request.out.string() + " began" : "", shards,
+      recorded > 0 ? ", or --fresh to begin again with another number" : ", or other --shards");
+}
+
 RunFolder::RunFolder(const RunRequest& request, const nlohmann::json& settings)
-    : out_(request.out), fresh_(request.fresh), sharding_{1, request.group} {
+    : out_(request.out),
+      fresh_(request.fresh),
+      sharding_{shards_of_run(request, request.group->size()), request.group} {
   const fs::path path = out_ / "run.json";
   nlohmann::json before;  // null: no run yet
   if (!fresh_ && fs::exists(path)) {
@@ -59,7 +84,6 @@ RunFolder::RunFolder(const RunRequest& request, const nlohmann::json& settings)
   choose_threads(before, request.threads);
   nlohmann::json now = settings;
   now["threads"] = threads_;
-  choose_shards(before, request.shards);
   if (sharding_.shards > 1) now["shards"] = sharding_.shards;
   settings_ = now.dump(2) + "\n";
   // What was written is compared, so that a number counts as its text does.
@@ -77,25 +101,6 @@ void RunFolder::choose_threads(const nlohmann::json& before, int wanted) {
         out_.string(), recorded->dump(), threads_);
   }
   omp_set_num_threads(threads_);
-}
-
-void RunFolder::choose_shards(const nlohmann::json& before, std::int64_t wanted) {
-  const std::int64_t ranks = sharding_.group->size();
-  const std::int64_t recorded = before.is_object() ? before.value("shards", std::int64_t{1}) : 0;
-  sharding_.shards = wanted > 0 ? wanted : recorded > 0 ? recorded : ranks;
-  if (recorded > 0 && recorded != sharding_.shards) {
-    user_error(
-        "{} holds a run whose batches have {} shards, and {} would change its numbers; leave "
-        "--shards out, choose another --out, or --fresh to begin again",
-        out_.string(), recorded, sharding_.shards);
-  }
-  if (sharding_.shards % ranks == 0) return;
-  user_error(
-      "{} ranks cannot share the {} shard{} of a batch evenly{}; take a number of ranks that "
-      "divides "
-      "{}, or --fresh to begin again with another number",
-      ranks, sharding_.shards, sharding_.shards == 1 ? "" : "s",
-      recorded > 0 ? ", with which " + out_.string() + " began" : "", sharding_.shards);
 }
 
 // Gradients of different models would be summed without complaint.

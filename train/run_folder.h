@@ -33,6 +33,10 @@ struct RunRequest {
   std::int64_t shards = 0;  // 0: as the run began, or else one for each rank
 };
 
+// The shards of a batch: as asked for, as the run in `out` began, or one for each rank. UserError
+// where it began with others, or the ranks cannot share them evenly.
+std::int64_t shards_of_run(const RunRequest& request, int ranks);
+
 class RunFolder {
  public:
   // Looks, and changes no file. UserError when `out` holds a run with other settings, naming the
@@ -67,7 +71,6 @@ class RunFolder {
   std::filesystem::path result() const { return out_ / "result.json"; }
   std::filesystem::path pending() const { return out_ / "result.pending"; }
   void choose_threads(const nlohmann::json& before, int wanted);
-  void choose_shards(const nlohmann::json& before, std::int64_t wanted);
   void expect_alike() const;
   void write_settings();
   bool settle_alone(bool wants_model);

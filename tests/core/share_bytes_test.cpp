@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "tests/data/temporary_folder.h"
 
 namespace slotwise {
@@ -49,6 +50,17 @@ std::string message_of(Body&& body) {
   return "";
 }
 
+bool has_ipv6() {
+  const int descriptor = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 loopback{};
+  loopback.sin6_family = AF_INET6;
+  loopback.sin6_addr = in6addr_loopback;
+  const bool has = descriptor >= 0 &&
+                   ::bind(descriptor, reinterpret_cast<sockaddr*>(&loopback), sizeof loopback) == 0;
+  if (descriptor >= 0) ::close(descriptor);
+  return has;
+}
+
 // A plain socket of this host, of a program that knows nothing of the exchange.
 class Stranger {
  public:
@@ -76,11 +88,38 @@ void connect_soon(const Stranger& stranger) {
   }
 }
 
-TEST(ShareBytes, ByTcp) {
+class ShareByTcp : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ShareByTcp, ReachesAll) {
+  if (std::string(GetParam()) == "::1" && !has_ipv6()) {
+    GTEST_SKIP() << "this machine has no ::1";
+  }
   const auto told = shared([](const RankOf& place, std::span<char> bytes) {
-    share_by_tcp(place, "127.0.0.1", free_port(), bytes, 20);
+    share_by_tcp(place, GetParam(), free_port(), bytes, 20);
   });
   EXPECT_EQ(told, std::vector<std::string>(kRanks, "bytes"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Hosts, ShareByTcp, ::testing::Values("127.0.0.1", "::1", "localhost"));
+
+// Whether rank 0, which knows itself as `host`, is found at 127.0.0.1.
+bool listens_at_loopback(const std::string& host, int port) {
+  std::string told = "bytes", heard(5, '-');
+  auto root = std::async(std::launch::async, [&] {
+    return message_of([&] { share_by_tcp({0, 2}, host, port, told, 2); });
+  });
+  const auto ask = [&] { share_by_tcp({1, 2}, "127.0.0.1", port, heard, 1); };
+  const bool found = message_of(ask).empty();
+  EXPECT_EQ(root.get().empty(), found);
+  EXPECT_EQ(heard == "bytes", found);
+  return found;
+}
+
+// 127.0.0.2 is another address of the same host; 192.0.2.1 is nobody's (RFC 5737).
+TEST(ShareBytes, TheRootListensAtTheAddressThatIsNamedIfItIsItsOwn) {
+  EXPECT_FALSE(listens_at_loopback("127.0.0.2", free_port() + 4));
+  EXPECT_TRUE(listens_at_loopback("192.0.2.1", free_port() + 5));
+  EXPECT_TRUE(listens_at_loopback("", free_port() + 6));
 }
 
 TEST(ShareBytes, ByFile) {
@@ -88,18 +127,62 @@ TEST(ShareBytes, ByFile) {
   const auto share = [&](const RankOf& place, std::span<char> bytes) {
     share_by_file(place, folder / "id", bytes, 20);
   };
-  EXPECT_EQ(shared(share), std::vector<std::string>(kRanks, "bytes"));
+  for (int start = 0; start < 2; ++start) {
+    EXPECT_EQ(shared(share), std::vector<std::string>(kRanks, "bytes"));
+    EXPECT_EQ(folder.files(), 0);
+  }
   std::string own = "other";
-  EXPECT_TRUE(contains(user_error_of([&] { share({0, kRanks}, own); }), "is there already"));
-  EXPECT_TRUE(contains(user_error_of([&] {
-                         share({1, kRanks + 1}, own);
-                       }),
-                       "from a start with 3 ranks and this one has 4"));
-  folder.write("id", std::string(17, 'x'));
-  EXPECT_TRUE(contains(user_error_of([&] { share({1, kRanks}, own); }), "of something else"));
-  folder.write("id", "short");
-  EXPECT_TRUE(contains(user_error_of([&] { share({1, kRanks}, own); }), "got 5 bytes"));
-  EXPECT_EQ(own, "other");
+  folder.write("id", "a person's own text");
+  EXPECT_TRUE(contains(user_error_of([&] { share({0, kRanks}, own); }), "name another"));
+  EXPECT_EQ(read_file(folder / "id"), "a person's own text");
+}
+
+// A file of the exchange: for so many ranks, with these numbers.
+std::string record(std::int64_t ranks, const std::vector<std::uint64_t>& numbers) {
+  std::string out = "slwfile2";
+  out.append(reinterpret_cast<const char*>(&ranks), sizeof ranks);
+  out.append(reinterpret_cast<const char*>(numbers.data()), 8 * numbers.size());
+  return out;
+}
+
+// As starts leave them that are killed: with the same number of ranks, and another.
+TEST(ShareBytes, ByAFileThatEarlierStartsLeft) {
+  for (const int ranks : {kRanks, kRanks + 1}) {
+    const TemporaryFolder folder;
+    const std::vector<std::uint64_t> numbers(static_cast<std::size_t>(ranks - 1), 7);
+    folder.write("id", record(ranks, numbers) + "stale");
+    folder.write("id.rank1", record(ranks, {7}));
+    folder.write("id.rank2", "cut");
+    const auto told = shared([&](const RankOf& place, std::span<char> bytes) {
+      if (place.rank == 0) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      share_by_file(place, folder / "id", bytes, 20);
+    });
+    EXPECT_EQ(told, std::vector<std::string>(kRanks, "bytes"));
+    EXPECT_EQ(folder.files(), 0);
+  }
+}
+
+TEST(ShareBytes, AnOldQuestionIsNotTakenForTheRankThatComesLater) {
+  const TemporaryFolder folder;
+  const auto path = folder / "id";
+  folder.write("id.rank1", record(2, {7}));
+  std::string told = "bytes", heard(5, '-');
+  auto root = std::async(std::launch::async, [&] {
+    return message_of([&] { share_by_file({0, 2}, path, told, 20); });
+  });
+  while (!std::filesystem::exists(path)) std::this_thread::yield();  // it has answered the old one
+  EXPECT_EQ(message_of([&] { share_by_file({1, 2}, path, heard, 20); }), "");
+  EXPECT_EQ(root.get(), "");
+  EXPECT_EQ(heard, "bytes");
+}
+
+TEST(ShareBytes, AFileOfAnotherNumberOfRanksIsTold) {
+  const TemporaryFolder folder;
+  folder.write("id", record(3, {7, 7}) + "stale");
+  std::string bytes = "bytes";
+  const auto ask = [&] { share_by_file({1, 2}, folder / "id", bytes, 0.2); };
+  EXPECT_TRUE(contains(message_of(ask), "from a start with 3 ranks and this one has 2"));
+  EXPECT_EQ(folder.files(), 1);
 }
 
 // One is mute, one says what would be rank 1 without a magic, one is of a start with more ranks.
@@ -166,7 +249,12 @@ TEST(ShareBytes, TellsWhoDidNotCome) {
   EXPECT_TRUE(contains(message_of([&] {
                          share_by_file({1, 2}, folder / "id", bytes, 0.2);
                        }),
-                       "rank 0 has not written"));
+                       "rank 0 has not answered"));
+  EXPECT_TRUE(contains(message_of([&] {
+                         share_by_file({0, 2}, folder / "id", bytes, 0.2);
+                       }),
+                       "rank 1 has not come"));
+  EXPECT_EQ(folder.files(), 0);
 }
 
 }  // namespace

@@ -34,6 +34,24 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const std::string& what)
                  "{} differs", what);
 }
 
+// The ranks tell one another which rows they touched, a bit for each, before backward is over.
+void expect_marks_in_backward(RoundHooks& hooks, const Communicator& group, std::int64_t rows) {
+  const auto before = std::make_shared<Traffic>();
+  hooks.begin = [&group, before, begin = hooks.begin] {
+    *before = group.sent(Verb::all_gather);
+    begin();
+  };
+  hooks.end = [&group, before, rows, end = hooks.end] {
+    const Traffic now = group.sent(Verb::all_gather);
+    SLOTWISE_CHECK(now.calls == before->calls + 1, "{} lists of rows began to travel in backward",
+                   now.calls - before->calls);
+    const std::int64_t expected = (rows + 31) / 32 * 4 * (group.size() - 1);
+    SLOTWISE_CHECK(now.bytes - before->bytes == expected, "a list of rows took {} bytes, not {}",
+                   now.bytes - before->bytes, expected);
+    end();
+  };
+}
+
 // Gradients of two rounds over `group`; `dense`: the table's gradient is filled up first, so that
 // it travels whole. Returns the bytes sent.
 std::int64_t exchange(MemoryModel& model, const Sharding& sharding, bool dense) {
@@ -41,10 +59,12 @@ std::int64_t exchange(MemoryModel& model, const Sharding& sharding, bool dense) 
   const std::int64_t sent = sharding.group->sent(Verb::all_reduce).bytes;
   RoundHooks hooks = gradients.hooks();
   if (dense) {
-    hooks.end = [&, end = hooks.end] {
-      model.tables()[0].values.grad();
-      end();
+    hooks.gradient_ready = [ready = hooks.gradient_ready](const Variable& variable) {
+      if (variable.row_sparse()) variable.grad();
+      ready(variable);
     };
+  } else if (sharding.group->size() > 1) {
+    expect_marks_in_backward(hooks, *sharding.group, model.tables()[0].values.value().size(0));
   }
   queue_gradients(model, batch_of(3), {.sharding = sharding, .hooks = hooks});
   return sharding.group->sent(Verb::all_reduce).bytes - sent;

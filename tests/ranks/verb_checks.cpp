@@ -1,5 +1,6 @@
 // The verbs of a Communicator: sums in the order of the ranks against the same fold on one rank,
 // lengths that do not divide, several sums under way, what each verb sends.
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -76,7 +77,7 @@ void check_whole_numbers(Communicator& group) {
 void check_several_at_once(Communicator& group, SumOrder order) {
   constexpr int kSums = 5;
   std::vector<Tensor> sums;
-  std::vector<std::unique_ptr<Reduction>> under_way;
+  std::vector<std::unique_ptr<Transfer>> under_way;
   for (int i = 0; i < kSums; ++i) {
     sums.push_back(values_of(group.rank(), 1000 + i));
     under_way.push_back(group.start_all_reduce_sum(sums.back()));
@@ -92,6 +93,31 @@ void check_several_at_once(Communicator& group, SumOrder order) {
   }
 }
 
+// Two under way beside a sum, waited for in another order on every second rank.
+void check_equal_gathering(Communicator& group) {
+  constexpr std::int64_t kLength = 70;
+  std::array<Tensor, 2> all;
+  std::vector<std::unique_ptr<Transfer>> under_way;
+  for (std::int32_t i = 0; i < 2; ++i) {
+    const std::vector<std::int32_t> own(kLength, 10 * i + group.rank());
+    all[static_cast<std::size_t>(i)] = Tensor::empty({kLength * group.size()}, DType::i32);
+    under_way.push_back(
+        group.start_all_gather(all[static_cast<std::size_t>(i)], Tensor::from(own, {kLength})));
+  }
+  group.all_reduce_sum(Tensor::zeros({1000}, DType::f32));
+  const std::size_t first = group.rank() % 2 == 0 ? 0 : 1;
+  under_way[first]->wait();
+  under_way[1 - first]->wait();
+  for (std::int32_t i = 0; i < 2; ++i) {
+    const auto numbers = all[static_cast<std::size_t>(i)].span<std::int32_t>();
+    for (std::size_t at = 0; at < numbers.size(); ++at) {
+      const auto rank = static_cast<std::int32_t>(at / kLength);
+      SLOTWISE_CHECK(numbers[at] == 10 * i + rank, "rank {} sent {} in gather {}", rank,
+                     numbers[at], i);
+    }
+  }
+}
+
 void check_gathering(Communicator& group) {
   const auto length = static_cast<std::int64_t>(3 * ((group.rank() + 1) % group.size()));
   const std::vector<std::int32_t> own(static_cast<std::size_t>(length), group.rank());
@@ -104,6 +130,7 @@ void check_gathering(Communicator& group) {
       SLOTWISE_CHECK(each == rank, "rank {} sent {}", rank, each);
     }
   }
+  check_equal_gathering(group);
   const int root = group.size() - 1;
   const Tensor told = values_of(group.rank(), 77);
   group.broadcast(told, root);

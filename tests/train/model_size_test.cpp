@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/devices.h"
+#include "tests/data/temporary_folder.h"
+
 namespace slotwise::testing {
 namespace {
 
@@ -42,6 +45,33 @@ TEST(ModelSize, CountsAllButGains) {
       EXPECT_EQ(weight_count(config), expected);
     }
   }
+}
+
+TEST(ModelSize, OfTrainingCountsGradientsAndStates) {
+  const ModelConfig config = config_with(MemoryMode::replace, true, true);
+  const double weights = 4 * weight_count(config);
+  const auto bytes = [&](const char* name, double momentum, std::int64_t rounds) {
+    OptimizerSettings optimizer;
+    optimizer.name = name;
+    optimizer.momentum = momentum;
+    return training_bytes(config, optimizer, rounds);
+  };
+  EXPECT_EQ(bytes("adamw", 0, 1), 4 * weights);
+  EXPECT_EQ(bytes("adamw", 0, 2), 5 * weights);
+  EXPECT_EQ(bytes("sgd", 0, 1), 2 * weights);
+  EXPECT_EQ(bytes("sgd", 0.9, 3), 4 * weights);
+}
+
+TEST(ModelSize, TheRanksOfAHostShareItsMemory) {
+  const ModelConfig config = config_with(MemoryMode::replace, true, true);
+  const OptimizerSettings optimizer;
+  const auto there = static_cast<double>(memory_bytes(Device{}));
+  const auto most = static_cast<int>(there / training_bytes(config, optimizer, 2));
+  EXPECT_NO_THROW(refuse_model_beyond_memory(config, optimizer, Device{}, {2, most}));
+  EXPECT_TRUE(contains(user_error_of([&] {
+                         refuse_model_beyond_memory(config, optimizer, Device{}, {2, most + 1});
+                       }),
+                       fmt::format("in each of {} ranks on one host", most + 1)));
 }
 
 }  // namespace

@@ -47,25 +47,27 @@ Words environment(int threads, bool with_gpu, bool with_ranks) {
 }  // namespace
 
 std::filesystem::path program_path(const std::string& program) {
-  if (program.find('/') != program.npos) return program;
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("slotwise-" + program);
 }
 
 RunningProgram::RunningProgram(const std::string& program, const Words& arguments, int threads)
+    : RunningProgram(Words{program_path(program).string()} + arguments, threads) {}
+
+RunningProgram::RunningProgram(Words command, int threads)
     : out_(std::tmpfile(), &std::fclose), error_(std::tmpfile(), &std::fclose) {
   const auto has = [&](const char* word) {
-    return std::count(arguments.begin(), arguments.end(), word) > 0;
+    return std::count(command.begin(), command.end(), word) > 0;
   };
-  Words words = Words{program_path(program).string()} + arguments,
-        variables = environment(threads, has("cuda"),
-                                has("--ranks") || program.find("two_hosts") != program.npos);
-  const std::vector<char*> argv = pointers(words), envp = pointers(variables);
+  const bool starts_ranks =
+      has("--ranks") || has("mpirun") || command[0].find("two_hosts") != command[0].npos;
+  Words variables = environment(threads, has("cuda"), starts_ranks);
+  const std::vector<char*> argv = pointers(command), envp = pointers(variables);
   process_ = ::fork();
   if (process_ < 0) fail("fork failed");
   if (process_ == 0) {
     ::dup2(::fileno(out_.get()), STDOUT_FILENO);
     ::dup2(::fileno(error_.get()), STDERR_FILENO);
-    ::execve(argv[0], argv.data(), envp.data());
+    ::execvpe(argv[0], argv.data(), envp.data());
     ::_exit(127);
   }
 }
@@ -99,6 +101,10 @@ Finished RunningProgram::wait() {
 
 Finished run_program(const std::string& program, const Words& arguments, int threads) {
   return RunningProgram(program, arguments, threads).wait();
+}
+
+Finished run_command(const Words& command, int threads) {
+  return RunningProgram(command, threads).wait();
 }
 
 Finished run_well(const std::string& program, const Words& arguments, int threads) {

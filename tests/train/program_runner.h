@@ -21,6 +21,7 @@ struct Finished {
 class RunningProgram {
  public:
   RunningProgram(const std::string& program, const Words& arguments, int threads = 1);
+  explicit RunningProgram(Words command, int threads = 1);  // of any program, found by PATH
   ~RunningProgram();
   RunningProgram(const RunningProgram&) = delete;
   RunningProgram& operator=(const RunningProgram&) = delete;
@@ -37,10 +38,13 @@ class RunningProgram {
   int code_ = -1;
 };
 
-// `program` without its "slotwise-", or a path.
+// `program` without its "slotwise-".
 Finished run_program(const std::string& program, const Words& arguments, int threads = 1);
 // Fails the test when it does not exit with 0.
 Finished run_well(const std::string& program, const Words& arguments, int threads = 1);
+
+// Any program: mpirun, env.
+Finished run_command(const Words& command, int threads = 1);
 
 std::filesystem::path program_path(const std::string& program);
 Words operator+(Words words, const Words& more);

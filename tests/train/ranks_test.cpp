@@ -15,6 +15,7 @@
 #include "tests/data/temporary_folder.h"
 #include "tests/train/tiny_world.h"
 #include "train/checkpoint.h"
+#include "train/rank_launcher.h"
 
 namespace slotwise::testing {
 namespace {
@@ -129,6 +130,18 @@ TEST_F(Ranks, ARunGoesOnWithOtherNumbersOfRanks) {
   }
 }
 
+TEST_F(Ranks, TasksThatCannotFindEachOtherAreRefused) {
+  const TemporaryFolder folder;
+  const Finished done =
+      run_command(Words{"env", "SLURM_STEP_NUM_TASKS=2", program_path("pretrain")} +
+                  tiny_world().pretrain(folder / "run"));
+  EXPECT_EQ(done.code, 1);
+  EXPECT_EQ(done.error,
+            "slotwise-pretrain: srun started 2 tasks that cannot find each other; start them with "
+            "srun --mpi=pmix\n");
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 TEST_F(Ranks, AMistakeIsToldOnceAndLeavesNoTrace) {
   const TemporaryFolder folder;
   const Finished done =
@@ -136,6 +149,128 @@ TEST_F(Ranks, AMistakeIsToldOnceAndLeavesNoTrace) {
                                   Words{"--ranks", "2", "--set", "pretrain.learning_rate=-1"});
   EXPECT_EQ(done.code, 1);
   EXPECT_EQ(done.error, "slotwise-pretrain: [pretrain] learning_rate must be above 0, got -1\n");
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
+// A launcher that is not there tells what is refused before it is started.
+TEST_F(Ranks, ShardsThatCannotBeAreRefusedBeforeAnyRankStarts) {
+  const TemporaryFolder folder;
+  const fs::path out = folder / "run";
+  const auto refused = [&](const std::string& program, const Words& how) {
+    const Words words =
+        program == "pretrain" ? tiny_world().pretrain(out) : tiny_world().finetune(out, "smf");
+    const Finished done =
+        run_command(Words{"/usr/bin/env", "PATH=/nowhere", program_path(program)} + words + how);
+    EXPECT_FALSE(fs::exists(out));
+    return std::to_string(done.code) + " " + done.error;
+  };
+  for (const std::string program : {"pretrain", "finetune"}) {
+    EXPECT_EQ(refused(program, {"--ranks", "3", "--shards", "4"}),
+              "1 slotwise-" + program +
+                  ": 3 ranks cannot share the 4 shards of a batch evenly; take a number of ranks "
+                  "that divides 4, or other --shards\n");
+    const std::string rows = program == "pretrain" ? "16" : "8";
+    EXPECT_EQ(refused(program, {"--ranks", "2", "--shards", "96"}),
+              "1 slotwise-" + program + ": a batch of " + rows +
+                  " rows cannot be cut into 96 shards, one for each rank; take fewer ranks "
+                  "(--ranks, --shards) or larger batches\n");
+    EXPECT_TRUE(contains(refused(program, {"--ranks", "2"}), "cannot start mpirun"));
+  }
+}
+
+// The last batch of an epoch is known by the facts: they are read before the model.
+TEST_F(Ranks, AShortLastBatchIsRefusedBeforeTheModelIsRead) {
+  const TemporaryFolder folder;
+  fs::copy(tiny_world().checkpoint, folder / "damaged", fs::copy_options::recursive);
+  write_file_atomically(folder / "damaged/model.safetensors", "damaged");
+  Words words = tiny_world().finetune(folder / "run", "full");
+  std::replace(words.begin(), words.end(), tiny_world().checkpoint.string(),
+               (folder / "damaged").string());
+  const Words facts = {"--set", "finetune.facts=3", "--set", "finetune.wordings=1"};
+  const Finished done = run_program("finetune", words + facts + Words{"--shards", "3"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_TRUE(contains(done.error, "rows cannot be cut into 3 shards")) << done.error;
+}
+
+// As a launcher of one rank leaves its program; by names of Slurm's, and by mpirun itself.
+TEST_F(Ranks, StartUnderALauncherOfOne) {
+  const std::string path = program_path("rank-checks");
+  const Words ranks = {path, "--ranks", "2"};
+  for (const Words& launcher :
+       {Words{"/usr/bin/env", "PMIX_RANK=0", "SLURM_STEP_NUM_TASKS=1", "SLURM_LOCALID=0",
+              "SLURM_JOBID=7", "SLURM_JOB_ID=7", "SLURM_NODELIST=elsewhere[1-2]",
+              "SLURM_JOB_NODELIST=elsewhere[1-2]", "SLURM_NNODES=2", "SLURM_TASKS_PER_NODE=1(x2)",
+              "SLURM_NTASKS=1", "SLURM_PROCID=0"},
+        Words{"/usr/bin/env", "OMPI_COMM_WORLD_RANK=0", "OMPI_COMM_WORLD_SIZE=1",
+              "OMPI_COMM_WORLD_LOCAL_RANK=0", "OMPI_MCA_orte_ess_num_procs=1"},
+        mpirun_words() + Words{"-n", "1"}}) {
+    const Finished done = run_command(launcher + ranks);
+    EXPECT_EQ(done.code, 0) << done.error;
+    EXPECT_TRUE(contains(done.out, "2 ranks: all checks passed")) << launcher[1] << done.out;
+  }
+  const Finished refused = run_command(mpirun_words() + Words{"-n", "2", path, "--ranks", "3"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(contains(refused.error, "--ranks 3 under a launcher that started 2; leave --ranks"))
+      << refused.error;
+}
+
+// Two ranks of one job, each with options of its own, as hosts with different files would be.
+Finished run_pair(const std::string& program, const Words& first, const Words& second) {
+  const std::string path = program_path(program);
+  return run_command(mpirun_words() + Words{"-n", "1", path} + first + Words{":", "-n", "1", path} +
+                     second);
+}
+
+void expect_told_once(const Finished& done, const std::string& program) {
+  const std::string told = "slotwise-" + program +
+                           ": rank 1 finds other settings, data or another checkpoint than rank 0: "
+                           "all hosts must see the same --out, --data and --checkpoint, and have "
+                           "the same --threads\n";
+  EXPECT_EQ(done.code, 1);
+  const std::size_t at = done.error.find(told);
+  ASSERT_NE(at, std::string::npos) << done.error;
+  EXPECT_EQ(done.error.find("rank 1 finds", at + told.size()), std::string::npos) << done.error;
+}
+
+TEST_F(Ranks, WithDifferentSettingsAreRefusedAndLeaveNoTrace) {
+  for (const std::string program : {"pretrain", "finetune"}) {
+    const TemporaryFolder folder;
+    const fs::path out = folder / "new/run";
+    const Words words =
+        program == "pretrain" ? tiny_world().pretrain(out) : tiny_world().finetune(out, "smf");
+    const Words other = {"--set", program + ".warmup=3"};
+    expect_told_once(run_pair(program, words, words + other), program);
+    EXPECT_FALSE(fs::exists(folder / "new"));
+  }
+}
+
+// Rank 1 sees a folder of its own: none yet, then a checkpoint of an earlier step.
+TEST_F(Ranks, WithDifferentCheckpointsAreRefusedAndChangeNothing) {
+  const TemporaryFolder folder;
+  const fs::path first = folder / "first", second = folder / "second";
+  run_well("pretrain", tiny_world().pretrain(first) + Words{"--shards", "2", "--stop-after", "6"});
+  const std::string trainer = file_of(first, "trainer.json"),
+                    told = read_file(first / "metrics.jsonl");
+  const Words words = tiny_world().pretrain(first) + Words{"--threads", "1"},
+              others = tiny_world().pretrain(second) + Words{"--threads", "1"};
+  expect_told_once(run_pair("pretrain", words, others), "pretrain");
+  EXPECT_FALSE(fs::exists(second));
+  run_well("pretrain", tiny_world().pretrain(second) + Words{"--shards", "2", "--stop-after", "4"});
+  expect_told_once(run_pair("pretrain", words, others), "pretrain");
+  EXPECT_EQ(file_of(first, "trainer.json"), trainer);
+  EXPECT_EQ(read_file(first / "metrics.jsonl"), told);
+  EXPECT_FALSE(fs::exists(first / "run.lock"));
+  EXPECT_EQ(json::parse(file_of(second, "trainer.json")).at("step"), 4);
+}
+
+TEST_F(Ranks, AModelBeyondTheHostsMemoryIsRefusedWithTheNumberOfRanks) {
+  const TemporaryFolder folder;
+  const Finished done =
+      run_program("pretrain", tiny_world().pretrain(folder / "run") +
+                                  Words{"--ranks", "2", "--set", "memory.sub_keys=32768", "--set",
+                                        "memory.value_dim=4096"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_TRUE(contains(done.error, "in each of 2 ranks on one host")) << done.error;
   EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
@@ -232,6 +367,20 @@ TEST_F(Ranks, ASignalStopsAllAtOneStep) {
   EXPECT_EQ(end.code, 130) << end.error;
   EXPECT_TRUE(contains(end.out, "the same command resumes")) << end.out;
   EXPECT_EQ(json::parse(file_of(out, "trainer.json")).at("step"), metrics(out).back().at("step"));
+}
+
+TEST_F(Ranks, TheBenchmarkStopsBetweenSteps) {
+  const fs::path program = program_path("pretrain").parent_path() / "ranks_bench";
+  if (!fs::exists(program)) GTEST_SKIP() << "ranks_bench is not built";
+  for (const Words& ranks : {Words{"--ranks", "2"}, Words{}}) {
+    RunningProgram running(Words{program, "--shape", "tiny", "--steps", "1000000"} + ranks);
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    running.interrupt();
+    const Finished end = running.wait();
+    EXPECT_EQ(end.code, 130) << end.error;
+    EXPECT_EQ(end.error, "ranks_bench: interrupted, nothing was measured\n");
+    EXPECT_EQ(end.out, "");
+  }
 }
 
 TEST(RanksWithoutMpi, AreRefusedInOneSentence) {

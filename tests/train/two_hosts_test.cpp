@@ -23,8 +23,9 @@ TEST(TwoHosts, GiveTheBitsOfOneProcess) {
                                     : tiny_world().finetune(out, "smf")) +
              Words{"--shards", "2"};
     };
-    const Finished hosts = run_program(fs::current_path() / "tests/ranks/two_hosts.sh",
-                                       Words{program_path(program).string()} + words("_hosts"));
+    const Finished hosts =
+        run_command(Words{fs::current_path() / "tests/ranks/two_hosts.sh", program_path(program)} +
+                    words("_hosts"));
     if (hosts.code == kNoNamespaces) GTEST_SKIP() << hosts.error;
     ASSERT_EQ(hosts.code, 0) << hosts.error;
     EXPECT_NE(hosts.out.find("0     host1"), hosts.out.npos) << hosts.out;

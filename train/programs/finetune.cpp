@@ -4,6 +4,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "train/finetune_run.h"
+#include "train/finetune_setup.h"
 #include "train/program.h"
 
 int main(int argc, char** argv) {
@@ -47,15 +48,22 @@ int main(int argc, char** argv) {
                          "      --method lora --rank 32 --learning-rate 2e-4 --out out/lora");
   const char* name = "slotwise-finetune";
   return slotwise::run_program(name, app, argc, argv, [&] {
-    return slotwise::run_ranks(name, run.ranks, argc, argv, [&](const auto& group) {
+    const auto train = [&](const auto& group) {
       run.join(group);
       request.run = run.run;
-      request.options = settings.load();
-      request.seed = run.seed;
       request.device = run.place();
       request.product_type = run.product_type();
-      request.keep_checkpoint = !drop_checkpoint;
       return slotwise::exit_code(slotwise::finetune(request));
-    });
+    };
+    const auto expect = [&](int ranks) {
+      request.options = settings.load();
+      request.seed = run.seed;
+      request.keep_checkpoint = !drop_checkpoint;
+      const slotwise::FactStreamOptions batch = slotwise::read_finetune_settings(request).stream;
+      slotwise::expect_rows_for_shards(
+          std::int64_t{batch.facts_per_batch} * batch.wordings_per_fact,
+          slotwise::shards_of_run(run.run, ranks));
+    };
+    return slotwise::run_ranks(name, run.ranks, argc, argv, train, expect);
   });
 }

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
       "  slotwise-pretrain --preset biographies --data out/data --out out/pretrain --ranks 4");
   const char* name = "slotwise-pretrain";
   return slotwise::run_program(name, app, argc, argv, [&] {
-    return slotwise::run_ranks(name, run.ranks, argc, argv, [&](const auto& group) {
+    const auto train = [&](const auto& group) {
       run.join(group);
       return slotwise::exit_code(slotwise::pretrain({.run = run.run,
                                                      .options = settings.load(),
@@ -33,6 +33,11 @@ int main(int argc, char** argv) {
                                                      .seed = run.seed,
                                                      .device = run.place(),
                                                      .product_type = run.product_type()}));
-    });
+    };
+    const auto expect = [&](int ranks) {
+      const std::int64_t rows = settings.load().count("pretrain.batch", 1);
+      slotwise::expect_rows_for_shards(rows, slotwise::shards_of_run(run.run, ranks));
+    };
+    return slotwise::run_ranks(name, run.ranks, argc, argv, train, expect);
   });
 }
