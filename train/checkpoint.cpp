@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "memory/background_usage.h"
+#include "memory/lookup_hash.h"
 #include "train/model_config.h"
 
 namespace slotwise {
@@ -60,6 +61,16 @@ nlohmann::json read_json(const fs::path& path) {
     user_error("{} is not a JSON object: the checkpoint is damaged, copy it again", path.string());
   }
   return json;
+}
+
+// Those that still belong: finetuning may have changed how the model looks slots up.
+void copy_backgrounds(const fs::path& from, const fs::path& to, const MemoryModel& model) {
+  const auto files = background_files(from);
+  if (files.empty() || !model.config().memory.present()) return;
+  const std::string lookup = lookup_hash(model);
+  for (const fs::path& file : files) {
+    if (load_background(file).lookup_hash == lookup) fs::copy_file(file, to / file.filename());
+  }
 }
 
 // The sizes that a config promises, against those of the file, before anything is allocated.
@@ -127,11 +138,7 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
   try {
     fs::remove_all(fresh);
     fs::create_directories(fresh);
-    if (!keep_from.empty()) {
-      for (const fs::path& background : background_files(keep_from)) {
-        fs::copy_file(background, fresh / background.filename());
-      }
-    }
+    if (!keep_from.empty()) copy_backgrounds(keep_from, fresh, model);
     write_file_atomically(fresh / "config.json",
                           config_json(model.config(), tokenizer.special()).dump(2) + "\n");
     write_safetensors(fresh / "model.safetensors", model_tensors(model), {{"format", "pt"}});

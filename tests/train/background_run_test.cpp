@@ -82,6 +82,22 @@ TEST_F(BackgroundRun, FinetuningTakesTheOneItIsTold) {
           {"holds a run with other settings (background was"});
 }
 
+TEST_F(BackgroundRun, ComesAlongOnlyWhereLookupsStayed) {
+  run_well("finetune", world().finetune(folder_ / "full", "full"));
+  const fs::path full = folder_ / "full/checkpoint";
+  EXPECT_TRUE(background_files(full).empty());
+  EXPECT_TRUE(contains(run_well("inspect", {"--checkpoint", full}).out, "background  none"));
+  // One that was copied there by hand is named, and the rest is shown all the same.
+  fs::copy_file(file(""), background_path(full, ""));
+  const Finished shown = run_well("inspect", {"--checkpoint", full, "--tensors"});
+  EXPECT_TRUE(contains(shown.out, "background.safetensors: the background belongs to another"))
+      << shown.out;
+  EXPECT_TRUE(contains(shown.out, "model.embed_tokens.weight")) << shown.out;
+  fs::remove(background_path(full, ""));
+  run_well("background", {"--config", world().settings, "--checkpoint", full, "--data", data_});
+  EXPECT_EQ(background_files(full).size(), 1u);
+}
+
 TEST_F(BackgroundRun, RulesRankDifferently) {
   const std::vector<Words> rules = {{},
                                     {"--set", "finetune.rule=kl"},
