@@ -196,8 +196,8 @@ ParetoAnalysis analyse(const ParetoPlan& plan, const SweepResults& results) {
   std::vector<std::optional<double>> off;
   for (const PretrainRun& run : results.pretrain) {
     off.emplace_back();
-    if (run.heldout.all > 0) {
-      off.back() = (run.heldout.all - run.heldout_memory_off.all) / run.heldout.all;
+    if (run.heldout.all > 0 && run.heldout_memory_off) {
+      off.back() = (run.heldout.all - run.heldout_memory_off->all) / run.heldout.all;
     }
   }
   out.memory_off_drop = statistic(off);

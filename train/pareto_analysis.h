@@ -40,7 +40,8 @@ struct FinetuneRun {
 };
 
 struct PretrainRun {
-  PromptScores heldout, heldout_memory_off;
+  PromptScores heldout;
+  std::optional<PromptScores> heldout_memory_off;        // none: the model has no memory
   std::int64_t target_prompts = 0, heldout_prompts = 0;  // of both halves
   double text_loss = 0;
   double seconds = 0;

@@ -261,6 +261,11 @@ ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64
   if (!(plan.matched_target > 0 && plan.matched_target <= 1)) {
     user_error("pareto.matched_target must be in (0, 1], got {}", plan.matched_target);
   }
+  if (options.count("evaluate.limit", 0, 0) == 1) {
+    user_error(
+        "evaluate.limit must be 0 or at least 2 for a sweep, got 1: one half of the questions "
+        "chooses settings, the other reports them");
+  }
   const json& listed = options.tree("pareto.seeds");
   plan.seeds = seeds;
   if (plan.seeds.empty() && listed.is_array()) {

@@ -202,13 +202,18 @@ class Report {
   }
 
   std::string memory_off() const {
+    const auto& pretrained = results_.pretrain;
+    if (std::none_of(pretrained.begin(), pretrained.end(),
+                     [](const PretrainRun& run) { return run.heldout_memory_off.has_value(); })) {
+      return "";
+    }
     std::string rows;
     for (std::size_t s = 0; s < plan_.seeds.size(); ++s) {
       const PretrainRun& run = results_.pretrain[s];
       const auto& drop = analysis_.memory_off_drop.per_seed[s];
       rows += row(
           {fmt::format("{}", plan_.seeds[s]), fmt::format("{:.1f}", 100 * run.heldout.all),
-           fmt::format("{:.1f}", 100 * run.heldout_memory_off.all),
+           run.heldout_memory_off ? fmt::format("{:.1f}", 100 * run.heldout_memory_off->all) : "-",
            drop ? fmt::format("{:.1f}", 100 * *drop) : "-", fmt::format("{:.3f}", run.text_loss),
            fmt::format("{}", run.parameters), fmt::format("{:.0f}", run.seconds)},
           "td");

@@ -17,6 +17,10 @@ using nlohmann::ordered_json;
 PromptScores read_scores(const ParetoPlan& plan, const json& evaluation,
                          const std::string& questions) {
   const json& scores = evaluation.at("questions").at(questions);
+  if (!scores.contains("half0")) {
+    user_error("the set '{}' needs at least two questions: one half chooses settings, one reports",
+               questions);
+  }
   return {.all = scores.at(key_of(plan.measure)).get<double>(),
           .half0 = scores.at("half0").get<double>(),
           .half1 = scores.at("half1").get<double>()};
@@ -49,7 +53,9 @@ PretrainRun read_pretrain(const ParetoPlan& plan, const fs::path& folder) {
   PretrainRun run;
   with_result(folder, [&](const json& result) {
     run.heldout = read_scores(plan, result.at("evaluation"), plan.heldout);
-    run.heldout_memory_off = read_scores(plan, result.at("evaluation_memory_off"), plan.heldout);
+    if (result.contains("evaluation_memory_off")) {
+      run.heldout_memory_off = read_scores(plan, result.at("evaluation_memory_off"), plan.heldout);
+    }
     const json& questions = result.at("evaluation").at("questions");
     run.target_prompts = questions.at(plan.target).at("count").get<std::int64_t>();
     run.heldout_prompts = questions.at(plan.heldout).at("count").get<std::int64_t>();

@@ -114,6 +114,17 @@ TEST(Evaluation, HalvesAreOfTheMeasure) {
     EXPECT_NEAR(scores.half1, sum[1] / 4, 1e-12);
     EXPECT_NEAR(scores.of(measure), (sum[0] + sum[1]) / 8, 1e-12);
     EXPECT_EQ(result.json().at("measure"), key_of(measure));
+    // Rows that mark no half, or one only, take turns.
+    for (const std::optional<int> mark : {std::optional<int>(), std::optional<int>(1)}) {
+      std::vector<Question> unmarked = questions;
+      for (Question& each : unmarked) each.half = mark;
+      Evaluator turns(*tiny.tokenizer, options, 64);
+      turns.add_questions("q", unmarked);
+      const QuestionScores same = turns.run(*tiny.model).questions[0].second;
+      ASSERT_TRUE(same.has_halves);
+      EXPECT_EQ(same.half0, scores.half0);
+      EXPECT_EQ(same.half1, scores.half1);
+    }
   }
 }
 

@@ -191,6 +191,9 @@ TEST(ParetoPlan, RefusesWithTheNameOfTheKey) {
   settings["pareto"]["matched_target"] = 1.5;
   EXPECT_TRUE(contains(refusal(settings), "matched_target must be in (0, 1]"));
   settings = tree(json::array({kFull}));
+  settings["evaluate"]["limit"] = 1;
+  EXPECT_TRUE(contains(refusal(settings), "evaluate.limit must be 0 or at least 2"));
+  settings = tree(json::array({kFull}));
   settings["pareto"]["seed"] = 1;
   EXPECT_TRUE(contains(refusal(settings), "pareto.seed"));
 }
