@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -104,6 +105,21 @@ void check_sizes(const ModelConfig& config, const TensorFile& file) {
   }
 }
 
+// A tensor that the model has no place for (a bias, say) would change what it computes.
+void refuse_unknown_tensors(const ModelConfig& config, const TensorFile& file,
+                            const std::vector<NamedTensor>& known) {
+  std::set<std::string> names;
+  for (const NamedTensor& entry : known) names.insert(entry.name);
+  // Copies of what is there: the embedding as the tied head, the frequencies of the rotary
+  // embedding.
+  if (config.decoder.tie_word_embeddings) names.insert("lm_head.weight");
+  for (const NamedTensor& entry : file.tensors) {
+    if (names.contains(entry.name) || entry.name.ends_with(".rotary_emb.inv_freq")) continue;
+    user_error("{}: the model that the config describes has no tensor '{}'; it is not supported",
+               file.path.string(), entry.name);
+  }
+}
+
 }  // namespace
 
 fs::path existing_checkpoint(const fs::path& folder) {
@@ -191,7 +207,9 @@ Checkpoint load_checkpoint(const fs::path& folder, Device device) {
   const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
   check_sizes(config, file);
   out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
-  load_tensors(file, model_tensors(*out.model));
+  const std::vector<NamedTensor> tensors = model_tensors(*out.model);
+  refuse_unknown_tensors(config, file, tensors);
+  load_tensors(file, tensors);
   return out;
 }
 
