@@ -241,7 +241,7 @@ std::string summary_table(const ParetoPlan& plan, const ParetoAnalysis& analysis
   const char* at_end = plan.measure == AnswerMeasure::f1 ? "F1 at end" : "target at end";
   std::string text =
       fmt::format(fmt::runtime(kRow), "", "", "", at_end, "drop at matched", "drop at end",
-                  "text loss rise") +
+                  "text at matched") +
       fmt::format(fmt::runtime(kRow), "method", "setting", "reached", "%", "%", "%", "nats");
   for (std::size_t i = 0; i < plan.methods.size(); ++i) {
     const ParetoMethod& method = plan.methods[i];
