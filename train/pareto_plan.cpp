@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "train/finetune_setup.h"
 
 namespace slotwise {
 namespace {
@@ -131,11 +132,9 @@ ParetoMethod read_method(const json& table, const std::string& background) {
   }
   const json overrides = table.value("overrides", json());
   out.overrides = read_overrides(overrides, where);
-  for (const char* key : {"rule", "idf_power", "per_sequence", "written_weight", "background"}) {
-    const std::string full = std::string("finetune.") + key;
-    if (out.method == "smf" || !overrides.contains(full)) continue;
-    user_error("{}: the method {} does not use {}: it belongs to smf; leave it out", where,
-               out.method, full);
+  for (const std::string& key : unused_settings(out.method, out.optimizer)) {
+    if (!overrides.contains("finetune." + key)) continue;
+    user_error("{}: the method {} does not use finetune.{}; leave it out", where, out.method, key);
   }
   out.background = background;
   if (overrides.contains("finetune.background")) {

@@ -73,6 +73,9 @@ TEST(ParetoPlan, MethodsMayOverrideSettingsAndNameBackgrounds) {
   counted["method"] = "tf";
   EXPECT_TRUE(contains(refusal(tree(json::array({kFull, counted}))),
                        "the method tf does not use finetune.rule"));
+  counted["overrides"] = {{"finetune.clip", 0.5}};
+  EXPECT_TRUE(contains(refusal(tree(json::array({kFull, counted}))),
+                       "the method tf does not use finetune.clip"));
   EXPECT_TRUE(contains(refusal(settings), "there is no background 'text'"));
   settings["pareto"]["backgrounds"] = {{{"name", "text"}, {"parts", {"text", "more"}}},
                                        {{"name", "single"}, {"settings", {{"batch", 1}}}},

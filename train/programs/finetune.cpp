@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
       run.join(group);
       request.run = run.run;
       request.options = settings.load();
+      request.overrides = settings.overrides;
       request.seed = run.seed;
       request.device = run.place();
       request.product_type = run.product_type();
