@@ -197,6 +197,7 @@ std::vector<std::string> Evaluator::predict(MemoryModel& model, const QuestionSe
   std::vector<std::string> out(set.prompts.size());
   GenerationOptions generation;
   generation.max_new_tokens = set.max_new_tokens;
+  generation.vocabulary = tokenizer_.vocabulary_size();
   if (tokenizer_.special().eos) generation.stop_tokens = {*tokenizer_.special().eos};
   generation.last_tokens = line_breaks_;
   const std::vector<std::size_t> order = order_of_asking(set);

@@ -80,6 +80,19 @@ TEST(Evaluation, TheLongestFirstAnswerSetsTheLength) {
   EXPECT_EQ(length(options, {{"Oslo", alias}}), 3);
 }
 
+// A head with more rows than the tokenizer has tokens (padded to a round number, say).
+TEST(Evaluation, APaddedHeadAnswersWithTokensOfTheTokenizer) {
+  TinyTextModel tiny;
+  ModelConfig config = tiny.model->config();
+  config.decoder.vocab_size += 200;
+  MemoryModel padded(config, 5, Device{});
+  EvaluationOptions options;
+  options.max_new_tokens = 8;
+  Evaluator evaluator(*tiny.tokenizer, options, 64);
+  evaluator.add_questions("q", questions_with(std::vector<std::vector<std::string>>(12, {"a"})));
+  EXPECT_NO_THROW(evaluator.run(padded));
+}
+
 TEST(Evaluation, HalvesAreOfTheMeasure) {
   TinyTextModel tiny;
   EvaluationOptions options;
