@@ -75,7 +75,7 @@ class ProgressLine {
         line += (i == 0 ? " | " : ", ") + progress.running[i];
       }
       if (progress.running.size() > 2) line += ", ...";
-      fmt::print("\r\x1b[K{:.100}", line);
+      fmt::print("\r\x1b[K{:.{}}", line, terminal_columns());
       shown_ = true;
     }
     std::fflush(stdout);
