@@ -16,7 +16,7 @@ struct Question {
   std::string text;                  // the prompt or the question
   bool is_prompt = false;            // `text` is a prompt: use it as it is
   std::vector<std::string> answers;  // all accepted; the first is the one to train on
-  std::optional<int> half;           // 0 to choose settings on, 1 to report
+  std::optional<int> half;           // 0 to choose settings on, 1 to report; none: not marked
   std::vector<std::string> choices;  // multiple choice; else empty
   std::optional<int> label;          // index of the right choice
   std::string solution;              // worked solution; else empty

@@ -14,7 +14,6 @@ namespace slotwise {
 struct KeyValueCache {
   std::int64_t capacity = 0;
   std::vector<Tensor> keys, values;
-  std::vector<std::int32_t> lengths;  // tokens held per row
 };
 
 using TokenRows = std::vector<std::vector<std::int32_t>>;

@@ -135,10 +135,14 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
     const Tensor logits = last_logits(decoder, chunk, device);
     for (std::size_t b = 0; b < prompts.size(); ++b) {
       past[b] += static_cast<std::int32_t>(fresh[b].size());
-      const std::int32_t token = sampler.choose(
-          logits.slice(static_cast<std::int64_t>(b), static_cast<std::int64_t>(b) + 1)
-              .span<float>(),
-          static_cast<std::int64_t>(b), i);
+      const auto row = static_cast<std::int64_t>(b);
+      const auto choices = logits.slice(row, row + 1).span<float>();
+      const std::int32_t token =
+          sampler.choose(options.vocabulary > 0
+                             ? choices.first(std::min(choices.size(),
+                                                      static_cast<std::size_t>(options.vocabulary)))
+                             : choices,
+                         row, i);
       ended[b] = ended[b] || is_among(options.stop_tokens, token);
       if (!ended[b]) out[b].push_back(token);
       ended[b] = ended[b] || is_among(options.last_tokens, token);

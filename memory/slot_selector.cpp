@@ -51,11 +51,13 @@ class BackgroundSelector final : public SlotSelector {
     const bool exact = tables_[t].host_ranks() || options_.written_weight > 0;
     const AccessCounter::List touched = exact ? exact_list(counter) : counter.list();
     const Tensor scores = tables_[t].scores(counter, touched);
-    const Tensor selected = options_.per_sequence
-                                ? sequences_[t].take(tables_[t], touched.slots, scores, count)
-                                : top(touched, scores, count);
-    if (options_.written_weight > 0) tables_[t].add_written(selected, options_.written_weight);
-    return selected;
+    return options_.per_sequence ? sequences_[t].take(tables_[t], touched.slots, scores, count)
+                                 : top(touched, scores, count);
+  }
+
+  void written(int table, const Tensor& rows) override {
+    if (options_.written_weight == 0) return;
+    tables_[static_cast<std::size_t>(table)].add_written(rows, options_.written_weight);
   }
 
   std::vector<NamedTensor> state() const override {

@@ -25,6 +25,9 @@ class SlotSelector {
   virtual void observe(const Access&) {}
   // Also before select(): the ranks tell one another what they observed.
   virtual void share(Communicator&) {}
+  // These selected rows were changed: not called for a step that was left out because its gradient
+  // was not finite.
+  virtual void written(int /*table*/, const Tensor& /*rows*/) {}
   // What earlier selections left behind, for a checkpoint.
   virtual std::vector<NamedTensor> state() const { return {}; }
   virtual void load_state(const TensorFile&) {}
@@ -47,7 +50,7 @@ struct RankingOptions {
   // are named; those named in the last round that do not all fit go by their score over the whole
   // batch. A sequence takes part once for each memory layer that reads the table.
   bool per_sequence = false;
-  // Above 0 the background is dynamic: each step adds this to the df of the rows it selected (|B|
+  // Above 0 the background is dynamic: each step adds this to the df of the rows it changed (|B|
   // stays), so that later facts may spare the rows of earlier ones.
   std::int64_t written_weight = 0;
 };

@@ -24,21 +24,8 @@ SparseStep::SparseStep(MemoryModel& model, std::shared_ptr<SlotSelector> selecto
     const std::vector<std::int32_t> none(static_cast<std::size_t>(slots), -1);
     row_of_slot_.push_back(Tensor::from(none, {slots}, model.device(), "slot map"));
   }
-  model.hooks().expect_unwatched();
-  set_active(true);
-}
-
-SparseStep::~SparseStep() {
-  set_active(false);
-}
-
-void SparseStep::set_active(bool active) {
-  MemoryHooks& hooks = model_.hooks();
-  if (!active) {
-    hooks.on_access = nullptr;
-    hooks.keep = nullptr;
-    return;
-  }
+  MemoryHooks& hooks = model.hooks();
+  hooks.expect_unwatched();
   hooks.on_access = [this](const Access& access) {
     counters_[static_cast<std::size_t>(access.table)].add(access.slots, access.valid);
     selector_->observe(access);
@@ -46,6 +33,11 @@ void SparseStep::set_active(bool active) {
   hooks.keep = [this](int table, const KeptBag& bag) {
     kept_[static_cast<std::size_t>(table)].push_back({rounds_, bag});
   };
+}
+
+SparseStep::~SparseStep() {
+  model_.hooks().on_access = nullptr;
+  model_.hooks().keep = nullptr;
 }
 
 void SparseStep::begin_round() {

@@ -17,7 +17,8 @@ namespace slotwise {
 
 class SparseStep {
  public:
-  // Hooks itself into the model's memory layers for as long as it lives.
+  // Hooks itself into the model's memory layers for as long as it lives. What must not count (an
+  // evaluation in between) takes the model's hooks away and puts them back.
   SparseStep(MemoryModel& model, std::shared_ptr<SlotSelector> selector,
              std::int64_t rows_per_table, std::shared_ptr<Communicator> group = single_process());
   ~SparseStep();
@@ -35,8 +36,6 @@ class SparseStep {
   const AccessCounter& counter(int table) const {
     return counters_[static_cast<std::size_t>(table)];
   }
-  // Accesses are counted only while this is on (evaluation in between must not count).
-  void set_active(bool active);
 
  private:
   RowGradient reduce(int table, const Tensor& rows);

@@ -10,10 +10,12 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "memory/background_usage.h"
+#include "memory/lookup_hash.h"
 #include "train/model_config.h"
 
 namespace slotwise {
@@ -62,6 +64,16 @@ nlohmann::json read_json(const fs::path& path) {
   return json;
 }
 
+// Those that still belong: finetuning may have changed how the model looks slots up.
+void copy_backgrounds(const fs::path& from, const fs::path& to, const MemoryModel& model) {
+  const auto files = background_files(from);
+  if (files.empty() || !model.config().memory.present()) return;
+  const std::string lookup = lookup_hash(model);
+  for (const fs::path& file : files) {
+    if (load_background(file).lookup_hash == lookup) fs::copy_file(file, to / file.filename());
+  }
+}
+
 // The sizes that a config promises, against those of the file, before anything is allocated.
 void check_sizes(const ModelConfig& config, const TensorFile& file) {
   const DecoderConfig& d = config.decoder;
@@ -90,6 +102,21 @@ void check_sizes(const ModelConfig& config, const TensorFile& file) {
   for (std::size_t table = 0; table < config.memory.tables.size(); ++table) {
     expect(value_table_name(config.memory, static_cast<int>(table)),
            {config.memory.slots(), config.memory.value_dim});
+  }
+}
+
+// A tensor that the model has no place for (a bias, say) would change what it computes.
+void refuse_unknown_tensors(const ModelConfig& config, const TensorFile& file,
+                            const std::vector<NamedTensor>& known) {
+  std::set<std::string> names;
+  for (const NamedTensor& entry : known) names.insert(entry.name);
+  // Copies of what is there: the embedding as the tied head, the frequencies of the rotary
+  // embedding.
+  if (config.decoder.tie_word_embeddings) names.insert("lm_head.weight");
+  for (const NamedTensor& entry : file.tensors) {
+    if (names.contains(entry.name) || entry.name.ends_with(".rotary_emb.inv_freq")) continue;
+    user_error("{}: the model that the config describes has no tensor '{}'; it is not supported",
+               file.path.string(), entry.name);
   }
 }
 
@@ -127,11 +154,7 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
   try {
     fs::remove_all(fresh);
     fs::create_directories(fresh);
-    if (!keep_from.empty()) {
-      for (const fs::path& background : background_files(keep_from)) {
-        fs::copy_file(background, fresh / background.filename());
-      }
-    }
+    if (!keep_from.empty()) copy_backgrounds(keep_from, fresh, model);
     write_file_atomically(fresh / "config.json",
                           config_json(model.config(), tokenizer.special()).dump(2) + "\n");
     write_safetensors(fresh / "model.safetensors", model_tensors(model), {{"format", "pt"}});
@@ -184,7 +207,9 @@ Checkpoint load_checkpoint(const fs::path& folder, Device device) {
   const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
   check_sizes(config, file);
   out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
-  load_tensors(file, model_tensors(*out.model));
+  const std::vector<NamedTensor> tensors = model_tensors(*out.model);
+  refuse_unknown_tensors(config, file, tensors);
+  load_tensors(file, tensors);
   return out;
 }
 

@@ -24,7 +24,8 @@ struct CheckpointState {
   std::int64_t step = 0;               // for the message when the weights are not finite
 };
 
-// `keep_from`: a folder whose backgrounds come along; empty: none.
+// `keep_from`: a folder whose backgrounds come along where they belong to this model, too; empty:
+// none.
 void save_checkpoint(const std::filesystem::path& folder, const MemoryModel& model,
                      const Tokenizer& tokenizer, const CheckpointState& state,
                      const std::filesystem::path& keep_from = {});

@@ -55,6 +55,16 @@ std::vector<std::size_t> order_of_asking(const QuestionSet& set) {
   return order;
 }
 
+// Where the rows do not mark both halves, the questions take turns.
+void mark_halves(std::vector<Question>& questions) {
+  const auto marked = [&](int half) {
+    return std::any_of(questions.begin(), questions.end(),
+                       [&](const Question& each) { return each.half == half; });
+  };
+  if (marked(0) && marked(1)) return;
+  for (std::size_t i = 0; i < questions.size(); ++i) questions[i].half = static_cast<int>(i % 2);
+}
+
 std::string note_on(const QuestionSet& set) {
   const bool prompts = std::all_of(set.questions.begin(), set.questions.end(),
                                    [](const Question& each) { return each.is_prompt; });
@@ -91,6 +101,7 @@ void Evaluator::add_questions(const std::string& role, const std::vector<Questio
                   take(role, "answers", questions),
                   {},
                   std::max<std::int64_t>(1, options_.max_new_tokens)};
+  mark_halves(set.questions);
   for (const Question& question : set.questions) {
     std::vector<std::int32_t> prompt;
     if (tokenizer_.special().bos) prompt.push_back(*tokenizer_.special().bos);
@@ -186,6 +197,7 @@ std::vector<std::string> Evaluator::predict(MemoryModel& model, const QuestionSe
   std::vector<std::string> out(set.prompts.size());
   GenerationOptions generation;
   generation.max_new_tokens = set.max_new_tokens;
+  generation.vocabulary = tokenizer_.vocabulary_size();
   if (tokenizer_.special().eos) generation.stop_tokens = {*tokenizer_.special().eos};
   generation.last_tokens = line_breaks_;
   const std::vector<std::size_t> order = order_of_asking(set);

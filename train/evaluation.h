@@ -17,7 +17,8 @@
 namespace slotwise {
 
 // Scores in [0, 1]. Exact match and F1 under both normalisations; `half0`, `half1`: the measure of
-// the options over the two halves of the questions, where those are marked.
+// the options over the two halves of the questions, as the rows mark them or else every other one;
+// `has_halves` is false for a single question.
 struct QuestionScores {
   std::int64_t count = 0;
   double exact = 0, f1 = 0;                      // SQuAD normalisation

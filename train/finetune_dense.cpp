@@ -73,9 +73,7 @@ std::unique_ptr<FinetuneMethod> lora(MemoryModel& model, const LoraSettings& set
       settings.attention_only ? model.decoder().attention_linears() : model.decoder().linears();
   auto adapters = std::make_unique<LowRankAdapters>(
       linears, LowRankConfig{settings.rank, settings.alpha}, settings.seed, model.device());
-  DenseMethodSettings dense = settings.dense;
-  dense.optimizer.weight_decay = 0.0;
-  return std::make_unique<LoraMethod>(model, std::move(adapters), dense);
+  return std::make_unique<LoraMethod>(model, std::move(adapters), settings.dense);
 }
 
 }  // namespace slotwise

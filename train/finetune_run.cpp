@@ -192,6 +192,29 @@ class Finetuning {
     return row;
   }
 
+  // What the method read of them.
+  json optimizer_json() const {
+    const OptimizerSettings& dense = settings_.optimizer;
+    const std::string& name = settings_.optimizer_name;
+    if (name == "adamw") {
+      return {{"beta1", dense.adamw.beta1},
+              {"beta2", dense.adamw.beta2},
+              {"epsilon", dense.adamw.epsilon},
+              {"weight_decay", dense.weight_decay},
+              {"clip", dense.clip}};
+    }
+    if (request_.method == "full" || request_.method == "lora") {
+      return {
+          {"momentum", dense.momentum}, {"weight_decay", dense.weight_decay}, {"clip", dense.clip}};
+    }
+    json out = {{"clip", settings_.row_clip}};
+    if (name == "adam") {
+      out["beta1"] = settings_.row_adam.beta1;
+      out["beta2"] = settings_.row_adam.beta2;
+    }
+    return out;
+  }
+
   // Of the last step, in which all state is there.
   void describe_memory(const TokenBatch& batch) {
     std::int64_t tokens = 0, state = 4 * trainable_;  // the gradients
@@ -287,6 +310,7 @@ class Finetuning {
                    {"steps", settings_.steps},
                    {"method", request_.method},
                    {"optimizer", settings_.optimizer_name},
+                   {"optimizer_settings", optimizer_json()},
                    {"learning_rate", request_.learning_rate},
                    {"rows", request_.rows.value_or(0)},
                    {"rank", request_.rank.value_or(0)},
@@ -324,9 +348,20 @@ class Finetuning {
   json evaluations_ = json::array();
 };
 
+void warn_of_unused(const FinetuneRequest& request) {
+  for (const std::string& key : unused_settings(request.method, row_optimizer_name(request))) {
+    for (const std::string& each : request.overrides) {
+      if (!each.starts_with("finetune." + key + "=")) continue;
+      fmt::print(stderr, "warning: --method {} does not use finetune.{}; it has no effect\n",
+                 request.method, key);
+    }
+  }
+}
+
 }  // namespace
 
 RunEnd finetune(const FinetuneRequest& request) {
+  if (request.run.group->is_root()) warn_of_unused(request);
   refuse_out_among_inputs(request.run.out, {request.data, request.checkpoint});
   std::optional<RunLock> lock;
   if (request.run.group->is_root()) lock.emplace(request.run.out);

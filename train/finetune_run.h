@@ -28,6 +28,7 @@ struct FinetuneRequest {
                                              // all_rows
   std::optional<std::int64_t> rows;          // t: smf, tf, random
   std::optional<std::int64_t> rank;          // lora
+  std::vector<std::string> overrides;        // as --set gave them: one without effect is warned of
   std::uint64_t seed = 0;
   bool keep_checkpoint = true;  // write the finished model
   Device device;

@@ -134,6 +134,27 @@ std::function<std::unique_ptr<RowOptimizer>()> row_optimizer_maker(
 
 }  // namespace
 
+std::vector<std::string> unused_settings(const std::string& method,
+                                         const std::string& row_optimizer) {
+  std::vector<std::string> out;
+  const auto add = [&](std::initializer_list<const char*> keys) {
+    out.insert(out.end(), keys.begin(), keys.end());
+  };
+  if (is_sparse(method)) {
+    add({"optimizer", "beta1", "beta2", "epsilon", "momentum", "weight_decay", "clip"});
+    if (row_optimizer == "sgd") add({"row_beta1", "row_beta2"});
+  } else {
+    add({"row_beta1", "row_beta2", "row_clip", "prefix_cache_mib"});
+  }
+  if (method == "lora") {
+    add({"weight_decay"});
+  } else {
+    add({"lora_alpha", "lora_attention_only"});
+  }
+  if (method != "smf") add({"rule", "idf_power", "per_sequence", "written_weight", "background"});
+  return out;
+}
+
 std::string row_optimizer_name(const FinetuneRequest& request) {
   return request.row_optimizer.value_or("adam");
 }
@@ -149,6 +170,7 @@ FinetuneSettings read_finetune_settings(const FinetuneRequest& request) {
   s.micro_batch = options.count("finetune.micro_batch", 0, 0);
   s.optimizer = read_optimizer_settings(options, "finetune");
   s.optimizer_name = is_sparse(request.method) ? row_optimizer_name(request) : s.optimizer.name;
+  if (request.method == "lora") s.optimizer.weight_decay = 0.0;  // it would pull towards the base
   s.schedule = read_schedule(options, "finetune", s.steps);
   s.stream.seed = request.seed;
   s.stream.facts_per_batch = static_cast<int>(options.count("finetune.facts", 1, 4));

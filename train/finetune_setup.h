@@ -29,6 +29,10 @@ struct FinetuneSettings {
   bool lora_attention_only = false;
 };
 
+// Keys of [finetune] that this method does not read. A section may hold them, for other methods.
+std::vector<std::string> unused_settings(const std::string& method,
+                                         const std::string& row_optimizer);
+
 // "adam" or "sgd".
 std::string row_optimizer_name(const FinetuneRequest& request);
 

@@ -56,6 +56,7 @@ class SparseMethod final : public FinetuneMethod {
       out.trainable += selected * updates[t].gradient.size(1);
       if (!std::isfinite(out.gradient_norm)) continue;
       kernels::mark_slots({.marks = touched_[t], .slots = updates[t].rows});
+      settings_.selector->written(static_cast<int>(t), updates[t].rows);
     }
     return out;
   }

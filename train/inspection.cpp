@@ -57,8 +57,13 @@ void print_backgrounds(const Checkpoint& checkpoint) {
   if (files.empty()) fmt::print("  background  none (slotwise-background makes one)\n");
   for (const auto& path : files) {
     const BackgroundUsage background = load_background(path);
-    const std::int64_t changed =
-        check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
+    std::int64_t changed = 0;
+    try {
+      changed = check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
+    } catch (const UserError& e) {
+      fmt::print("  background  {}: {}\n", path.filename().string(), e.what());
+      continue;
+    }
     fmt::print("  background  {}: {} batches of {} rows of {}, fits this model\n",
                path.filename().string(), background.tables.at(0).batches, background.batch_rows,
                corpus_of(background));

@@ -57,13 +57,41 @@ std::int64_t size_field(const json& object, const char* name, std::int64_t other
   return object.contains(name) ? size_field(object, name) : otherwise;
 }
 
+void expect_list(const json& list) {
+  if (list.is_array()) return;
+  user_error(
+      "memory config: `memory.layers` must be a list of layer numbers and `memory.tables` a list "
+      "of such lists, got {}",
+      list.dump());
+}
+
+// nlohmann would cut 1.7 and read true as 1.
+std::vector<std::int64_t> layer_list(const json& list) {
+  expect_list(list);
+  std::vector<std::int64_t> out;
+  for (const json& layer : list) {
+    if (!layer.is_number_integer()) {
+      user_error("memory config: a layer must be a whole number, got {}", layer.dump());
+    }
+    out.push_back(layer.get<std::int64_t>());
+  }
+  return out;
+}
+
+std::vector<std::vector<std::int64_t>> table_lists(const json& list) {
+  expect_list(list);
+  std::vector<std::vector<std::int64_t>> out;
+  for (const json& layers : list) out.push_back(layer_list(layers));
+  return out;
+}
+
 MemoryConfig memory_from(const Options& options) {
   MemoryConfig memory;
   if (!options.has("memory")) return memory;
-  memory.layers = options.tree("memory.layers").get<std::vector<std::int64_t>>();
+  memory.layers = layer_list(options.tree("memory.layers"));
   const json& tables = options.tree("memory.tables");
   if (!tables.is_null()) {
-    memory.tables = tables.get<std::vector<std::vector<std::int64_t>>>();
+    memory.tables = table_lists(tables);
   } else if (!memory.layers.empty()) {
     memory.tables = {memory.layers};  // all layers share one table
   }
@@ -110,8 +138,8 @@ MemoryConfig parse_memory(const json& j) {
   memory.top_k = size_field(j, "top_k");
   memory.key_dim = size_field(j, "key_dim");
   memory.value_dim = size_field(j, "value_dim");
-  memory.layers = j.at("layers").get<std::vector<std::int64_t>>();
-  memory.tables = j.at("tables").get<std::vector<std::vector<std::int64_t>>>();
+  memory.layers = layer_list(j.at("layers"));
+  memory.tables = table_lists(j.at("tables"));
   memory.gate = j.value("gate", true);
   memory.query_norm = parse(kQueryNorms, "query_norm", j.value("query_norm", "none"));
   memory.key_norm = parse(kKeyNorms, "key_norm", j.value("key_norm", "none"));
@@ -127,6 +155,32 @@ MemoryConfig parse_memory(const json& j) {
     user_error("memory config: value_dtype '{}' is not supported; use float32", dtype);
   }
   return memory;
+}
+
+// What other Llama models compute and this one does not: ignored, it would give other numbers.
+void refuse_unsupported(const json& j, DecoderConfig& decoder) {
+  const auto only = [&](const char* key, const json& value) {
+    const json found = j.value(key, value);
+    if (found.is_null() || found == value) return;
+    user_error("{} = {} is not supported; only {} is", key, found.dump(), value.dump());
+  };
+  only("hidden_act", "silu");
+  only("attention_bias", false);
+  only("mlp_bias", false);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const json rope = j.value(key, json());
+    if (rope.is_null()) continue;
+    for (const auto& [name, value] : rope.items()) {
+      const bool type = name == "rope_type" || name == "type";
+      if (type && value == "default") continue;
+      if (name == "rope_theta" && (!j.contains(name) || j.at(name) == value)) {
+        decoder.rope_theta = value.get<double>();
+        continue;
+      }
+      user_error("{} with {} = {} is not supported; only the plain rotary embedding is", key, name,
+                 value.dump());
+    }
+  }
 }
 
 void add_token_ids(json& out, const SpecialTokens& special) {
@@ -158,14 +212,7 @@ ModelConfig model_config_from(const Options& options, std::int64_t vocabulary_si
   d.qk_norm = options.flag("model.qk_norm", d.qk_norm);
   d.embedding_std = options.number_within("model.embedding_std", 0.0, kMostStd, d.embedding_std);
   options.refuse_unread("model");
-  try {
-    config.memory = memory_from(options);
-  } catch (const json::exception& e) {
-    user_error(
-        "settings: `memory.layers` must be a list of layer numbers and `memory.tables` a list "
-        "of such lists ({})",
-        json_reason(e));
-  }
+  config.memory = memory_from(options);
   check(config.decoder);
   check(config.memory, config.decoder.num_hidden_layers);
   return config;
@@ -220,6 +267,7 @@ ModelConfig parse_config_json(const json& j, const std::string& origin) {
     d.rope_theta = j.value("rope_theta", d.rope_theta);
     d.tie_word_embeddings = j.value("tie_word_embeddings", false);
     d.qk_norm = j.value("qk_norm", false);
+    refuse_unsupported(j, d);
     if (j.contains("memory")) config.memory = parse_memory(j.at("memory"));
     check(config.decoder);
     check(config.memory, d.num_hidden_layers);

@@ -136,24 +136,44 @@ SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double 
   return score;
 }
 
-std::size_t best_setting(const std::vector<SettingScore>& scores) {
+namespace {
+
+// Those that reached the target on the most seeds, and the seeds that all of them reached: others
+// are no ground for a comparison, some are harder.
+struct Candidates {
+  std::vector<std::size_t> settings, seeds;
+};
+
+Candidates candidates_of(const std::vector<SettingScore>& scores) {
+  Candidates out;
   std::size_t most = 0;
   for (const SettingScore& score : scores) most = std::max(most, score.seeds_reached);
-  std::vector<std::size_t> candidates;
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (scores[i].seeds_reached == most) candidates.push_back(i);
+    if (scores[i].seeds_reached == most) out.settings.push_back(i);
   }
-  // Seeds that only some of them reached are no ground for a comparison: some are harder.
-  const auto shared = [&](std::size_t seed) {
-    return std::all_of(candidates.begin(), candidates.end(), [&](std::size_t i) {
-      return scores[i].drop_at_matched.per_seed[seed].has_value();
-    });
-  };
-  const auto drop = [&](const SettingScore& score) {
-    double sum = 0;
-    for (std::size_t seed = 0; seed < score.drop_at_matched.per_seed.size(); ++seed) {
-      if (shared(seed)) sum += *score.drop_at_matched.per_seed[seed];
+  for (std::size_t seed = 0; seed < scores.at(0).drop_at_matched.per_seed.size(); ++seed) {
+    if (std::all_of(out.settings.begin(), out.settings.end(), [&](std::size_t i) {
+          return scores[i].drop_at_matched.per_seed[seed].has_value();
+        })) {
+      out.seeds.push_back(seed);
     }
+  }
+  return out;
+}
+
+}  // namespace
+
+bool chosen_without_shared_seed(const std::vector<SettingScore>& scores) {
+  const Candidates candidates = candidates_of(scores);
+  return candidates.settings.size() > 1 && candidates.seeds.empty() &&
+         scores[candidates.settings[0]].seeds_reached > 0;
+}
+
+std::size_t best_setting(const std::vector<SettingScore>& scores) {
+  const auto [candidates, seeds] = candidates_of(scores);
+  const auto drop = [&, &seeds = seeds](const SettingScore& score) {
+    double sum = 0;
+    for (const std::size_t seed : seeds) sum += *score.drop_at_matched.per_seed[seed];
     return sum;
   };
   // One order for all, so that the choice does not depend on that of the list; ties go to the
@@ -196,8 +216,8 @@ ParetoAnalysis analyse(const ParetoPlan& plan, const SweepResults& results) {
   std::vector<std::optional<double>> off;
   for (const PretrainRun& run : results.pretrain) {
     off.emplace_back();
-    if (run.heldout.all > 0) {
-      off.back() = (run.heldout.all - run.heldout_memory_off.all) / run.heldout.all;
+    if (run.heldout.all > 0 && run.heldout_memory_off) {
+      off.back() = (run.heldout.all - run.heldout_memory_off->all) / run.heldout.all;
     }
   }
   out.memory_off_drop = statistic(off);

@@ -1,8 +1,8 @@
 // From the evaluations of a sweep to its numbers. The prompts are in two halves: half 0 chooses ONE
 // setting a method for all seeds, half 1 reports it. Choice: most seeds that reach the matched
 // target; among those the least mean relative drop of the held-out score at the matched point,
-// over the seeds that both of two settings reach; where no setting reaches it, the highest target
-// score at the end. Seeds are paired throughout: per_seed[i] is always seed i of the plan. Pure
+// over the seeds that all of those reached; where there is no such seed, the highest target score
+// at the end. Seeds are paired throughout: per_seed[i] is always seed i of the plan. Pure
 // functions.
 #pragma once
 
@@ -40,7 +40,8 @@ struct FinetuneRun {
 };
 
 struct PretrainRun {
-  PromptScores heldout, heldout_memory_off;
+  PromptScores heldout;
+  std::optional<PromptScores> heldout_memory_off;        // none: the model has no memory
   std::int64_t target_prompts = 0, heldout_prompts = 0;  // of both halves
   double text_loss = 0;
   double seconds = 0;
@@ -89,6 +90,9 @@ SettingScore score_setting(const std::vector<const FinetuneRun*>& seeds, double 
 // Of those that reached the target on the most seeds: the least drop over the seeds that all of
 // them reached, then the most learned at the end, then the least drop there; ties go to the first.
 std::size_t best_setting(const std::vector<SettingScore>& scores);
+// Some settings reached the target, but of those that did so most often none shared a seed: the
+// score at the end has chosen.
+bool chosen_without_shared_seed(const std::vector<SettingScore>& scores);
 
 struct MethodSummary {
   std::size_t setting = 0;           // the chosen one

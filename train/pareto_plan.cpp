@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "train/finetune_setup.h"
 
 namespace slotwise {
 namespace {
@@ -131,11 +132,9 @@ ParetoMethod read_method(const json& table, const std::string& background) {
   }
   const json overrides = table.value("overrides", json());
   out.overrides = read_overrides(overrides, where);
-  for (const char* key : {"rule", "idf_power", "per_sequence", "written_weight", "background"}) {
-    const std::string full = std::string("finetune.") + key;
-    if (out.method == "smf" || !overrides.contains(full)) continue;
-    user_error("{}: the method {} does not use {}: it belongs to smf; leave it out", where,
-               out.method, full);
+  for (const std::string& key : unused_settings(out.method, out.optimizer)) {
+    if (!overrides.contains("finetune." + key)) continue;
+    user_error("{}: the method {} does not use finetune.{}; leave it out", where, out.method, key);
   }
   out.background = background;
   if (overrides.contains("finetune.background")) {
@@ -260,6 +259,11 @@ ParetoPlan read_pareto_plan(const Options& options, const std::vector<std::int64
   plan.matched_target = options.number("pareto.matched_target");
   if (!(plan.matched_target > 0 && plan.matched_target <= 1)) {
     user_error("pareto.matched_target must be in (0, 1], got {}", plan.matched_target);
+  }
+  if (options.count("evaluate.limit", 0, 0) == 1) {
+    user_error(
+        "evaluate.limit must be 0 or at least 2 for a sweep, got 1: one half of the questions "
+        "chooses settings, the other reports them");
   }
   const json& listed = options.tree("pareto.seeds");
   plan.seeds = seeds;

@@ -202,13 +202,18 @@ class Report {
   }
 
   std::string memory_off() const {
+    const auto& pretrained = results_.pretrain;
+    if (std::none_of(pretrained.begin(), pretrained.end(),
+                     [](const PretrainRun& run) { return run.heldout_memory_off.has_value(); })) {
+      return "";
+    }
     std::string rows;
     for (std::size_t s = 0; s < plan_.seeds.size(); ++s) {
       const PretrainRun& run = results_.pretrain[s];
       const auto& drop = analysis_.memory_off_drop.per_seed[s];
       rows += row(
           {fmt::format("{}", plan_.seeds[s]), fmt::format("{:.1f}", 100 * run.heldout.all),
-           fmt::format("{:.1f}", 100 * run.heldout_memory_off.all),
+           run.heldout_memory_off ? fmt::format("{:.1f}", 100 * run.heldout_memory_off->all) : "-",
            drop ? fmt::format("{:.1f}", 100 * *drop) : "-", fmt::format("{:.3f}", run.text_loss),
            fmt::format("{}", run.parameters), fmt::format("{:.0f}", run.seconds)},
           "td");
@@ -248,18 +253,29 @@ class Report {
         "for "
         "all seeds, is chosen on half 0 and reported on half 1, which had no say in the choice. "
         "Chosen is the setting with which the most seeds get to where {}; among those, "
-        "the one that had then lost the least of the old, two settings being compared over the "
-        "seeds that both reach it with; where none gets there, the one that had learned the most "
-        "at the end. The figures above are of half 1 (but for the memory switched "
+        "the one that had then lost the least of the old, over the seeds that all of them get "
+        "there with; where there is no such seed, the one that had learned the most at the "
+        "end{}. The figures above are of half 1 (but for the memory switched "
         "off: all prompts){}. This table is of half 0, mean over seeds.</p>\n<div "
         "class=\"wide\"><table>\n{}{}</table></div>\n",
-        matched_text(plan_.measure, plan_.matched_target), half_sizes(),
+        matched_text(plan_.measure, plan_.matched_target), chosen_by_the_end(), half_sizes(),
         row({"method", "setting", "seeds that<br>reached",
              fmt::format("{} at<br>matched, %", words_.lost_column),
              fmt::format("{}<br>at end, %", words_.new_column),
              fmt::format("{}<br>at end, %", words_.lost_column), ""},
             "th"),
         rows);
+  }
+
+  std::string chosen_by_the_end() const {
+    std::string names;
+    for (std::size_t m = 0; m < plan_.methods.size(); ++m) {
+      if (!chosen_without_shared_seed(analysis_.methods[m].scores)) continue;
+      names += (names.empty() ? "" : ", ") + html_escaped(plan_.methods[m].name);
+    }
+    return names.empty()
+               ? ""
+               : fmt::format(" (so for {}, whose settings got there with different seeds)", names);
   }
 
   // How finely a half can tell.

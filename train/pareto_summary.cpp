@@ -17,6 +17,10 @@ using nlohmann::ordered_json;
 PromptScores read_scores(const ParetoPlan& plan, const json& evaluation,
                          const std::string& questions) {
   const json& scores = evaluation.at("questions").at(questions);
+  if (!scores.contains("half0")) {
+    user_error("the set '{}' needs at least two questions: one half chooses settings, one reports",
+               questions);
+  }
   return {.all = scores.at(key_of(plan.measure)).get<double>(),
           .half0 = scores.at("half0").get<double>(),
           .half1 = scores.at("half1").get<double>()};
@@ -49,7 +53,9 @@ PretrainRun read_pretrain(const ParetoPlan& plan, const fs::path& folder) {
   PretrainRun run;
   with_result(folder, [&](const json& result) {
     run.heldout = read_scores(plan, result.at("evaluation"), plan.heldout);
-    run.heldout_memory_off = read_scores(plan, result.at("evaluation_memory_off"), plan.heldout);
+    if (result.contains("evaluation_memory_off")) {
+      run.heldout_memory_off = read_scores(plan, result.at("evaluation_memory_off"), plan.heldout);
+    }
     const json& questions = result.at("evaluation").at("questions");
     run.target_prompts = questions.at(plan.target).at("count").get<std::int64_t>();
     run.heldout_prompts = questions.at(plan.heldout).at("count").get<std::int64_t>();
@@ -235,7 +241,7 @@ std::string summary_table(const ParetoPlan& plan, const ParetoAnalysis& analysis
   const char* at_end = plan.measure == AnswerMeasure::f1 ? "F1 at end" : "target at end";
   std::string text =
       fmt::format(fmt::runtime(kRow), "", "", "", at_end, "drop at matched", "drop at end",
-                  "text loss rise") +
+                  "text at matched") +
       fmt::format(fmt::runtime(kRow), "method", "setting", "reached", "%", "%", "%", "nats");
   for (std::size_t i = 0; i < plan.methods.size(); ++i) {
     const ParetoMethod& method = plan.methods[i];

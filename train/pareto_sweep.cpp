@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -54,6 +55,11 @@ class SeedJobs {
         {"--seed", seed_text(), "--data", data.string(), "--out", pretrain.string(), "--set",
          questions_, "--quiet"},
         run_finished(pretrain), steps * batch);
+    pretrained_ = jobs_.size() - 1;
+    // Only smf reads a background, and a model without memory has none.
+    const bool ranked = std::any_of(plan_.methods.begin(), plan_.methods.end(),
+                                    [](const ParetoMethod& each) { return each.method == "smf"; });
+    if (!ranked) return;
     const double passes =
         options_.number("background.batches", 1) * options_.number("background.batch", 1);
     add_background({.name = "", .arguments = {}, .passes = passes});
@@ -85,7 +91,8 @@ class SeedJobs {
     const double steps = options_.number("finetune.steps", 1);
     const double batch =
         options_.number("finetune.facts", 1) * options_.number("finetune.wordings", 1);
-    previous_ = background_.at(method.background);
+    const auto background = background_.find(method.background);
+    previous_ = background == background_.end() ? pretrained_ : background->second;
     add("finetune", run_name(method, setting), arguments, run_finished(folder), steps * batch);
     jobs_.back().kind = method.name;
   }
@@ -134,6 +141,7 @@ class SeedJobs {
   const std::int64_t seed_;
   std::vector<PoolJob>& jobs_;
   std::optional<std::size_t> previous_;
+  std::size_t pretrained_ = 0;                     // the job
   std::map<std::string, std::size_t> background_;  // the job that makes it
 };
 

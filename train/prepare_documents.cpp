@@ -86,9 +86,9 @@ void for_each_document(const std::vector<std::string>& files, std::int64_t byte_
   std::int64_t bytes = 0;
   try {
     for (const std::string& file : files) {
-      read_json_lines(file, [&](const json& row, std::int64_t line) {
+      read_json_lines(file, [&](const json& row, std::int64_t) {
         if (!row.contains("text") || !row.at("text").is_string()) {
-          user_error("{}, line {}: expected a field \"text\" with the document", file, line);
+          user_error("expected a field \"text\" with the document");
         }
         const auto& text = row.at("text").get_ref<const std::string&>();
         bytes += static_cast<std::int64_t>(text.size());

@@ -11,6 +11,12 @@
 
 namespace slotwise {
 
+int terminal_columns() {
+  winsize window{};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1;
+  return known ? window.ws_col - 1 : 79;
+}
+
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   if (whole >= 3600) return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
@@ -71,9 +77,7 @@ void Progress::print(std::int64_t step, const std::string& figures) {
       tokens_per_second());
   if (terminal_) {
     // A longer line would wrap, and the next one not cover it.
-    winsize window{};
-    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1;
-    std::printf("\r\x1b[K%.*s", known ? window.ws_col - 1 : 79, line.c_str());
+    std::printf("\r\x1b[K%.*s", terminal_columns(), line.c_str());
     line_open_ = true;
   } else {
     std::printf("%s\n", line.c_str());

@@ -38,6 +38,9 @@ class Progress {
   std::int64_t tokens_ = 0;
 };
 
+// What a line may have without wrapping: of the terminal, or 79 where it does not say.
+int terminal_columns();
+
 std::string duration_text(double seconds);  // "1 h 05 min", "3 min 20 s", "12 s"
 
 }  // namespace slotwise

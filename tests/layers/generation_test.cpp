@@ -109,6 +109,22 @@ TEST(Generation, AStopTokenEndsItsRow) {
   EXPECT_TRUE(some_end) << "every row held the stop token, so none shows that it may run on";
 }
 
+TEST(Generation, OnlyTokensOfTheVocabularyAreChosen) {
+  TinyDecoder model;
+  GenerationOptions options = options_of(10);
+  std::int32_t most = 0;
+  for (const Row& row : generate(model.decoder, kPrompts, options, {})) {
+    most = std::max(most, *std::max_element(row.begin(), row.end()));
+  }
+  options.vocabulary = most;
+  for (const double temperature : {0.0, 5.0}) {
+    options.temperature = temperature;
+    for (const Row& row : generate(model.decoder, kPrompts, options, {})) {
+      for (const std::int32_t token : row) EXPECT_LT(token, most);
+    }
+  }
+}
+
 TEST(Generation, ALastTokenEndsItsRowAndIsReturned) {
   TinyDecoder model;
   const Rows free = generate(model.decoder, kPrompts, options_of(10), {});

@@ -82,6 +82,41 @@ TEST_F(BackgroundRun, FinetuningTakesTheOneItIsTold) {
           {"holds a run with other settings (background was"});
 }
 
+TEST_F(BackgroundRun, ComesAlongOnlyWhereLookupsStayed) {
+  run_well("finetune", world().finetune(folder_ / "full", "full"));
+  const fs::path full = folder_ / "full/checkpoint";
+  EXPECT_TRUE(background_files(full).empty());
+  EXPECT_TRUE(contains(run_well("inspect", {"--checkpoint", full}).out, "background  none"));
+  // One that was copied there by hand is named, and the rest is shown all the same.
+  fs::copy_file(file(""), background_path(full, ""));
+  const Finished shown = run_well("inspect", {"--checkpoint", full, "--tensors"});
+  EXPECT_TRUE(contains(shown.out, "background.safetensors: the background belongs to another"))
+      << shown.out;
+  EXPECT_TRUE(contains(shown.out, "model.embed_tokens.weight")) << shown.out;
+  fs::remove(background_path(full, ""));
+  run_well("background", {"--config", world().settings, "--checkpoint", full, "--data", data_});
+  EXPECT_EQ(background_files(full).size(), 1u);
+}
+
+TEST_F(BackgroundRun, SettingsWithoutEffectAreNamed) {
+  const Words set = {"--set", "finetune.weight_decay=0.5", "--set", "finetune.row_clip=1"};
+  const auto finetuned = [&](const std::string& method) {
+    const Finished done = run_well("finetune", world().finetune(folder_ / method, method) + set);
+    return std::pair(
+        done.error,
+        json::parse(read_file(folder_ / method / "result.json")).at("optimizer_settings"));
+  };
+  const auto [sparse, sparse_settings] = finetuned("smf");
+  EXPECT_EQ(sparse, "warning: --method smf does not use finetune.weight_decay; it has no effect\n");
+  EXPECT_EQ(sparse_settings.at("clip"), 1.0);
+  const auto [full, full_settings] = finetuned("full");
+  EXPECT_EQ(full, "warning: --method full does not use finetune.row_clip; it has no effect\n");
+  EXPECT_EQ(full_settings.at("weight_decay"), 0.5);
+  const auto [adapters, adapter_settings] = finetuned("lora");
+  EXPECT_TRUE(contains(adapters, "lora does not use finetune.weight_decay")) << adapters;
+  EXPECT_EQ(adapter_settings.at("weight_decay"), 0.0);
+}
+
 TEST_F(BackgroundRun, RulesRankDifferently) {
   const std::vector<Words> rules = {{},
                                     {"--set", "finetune.rule=kl"},

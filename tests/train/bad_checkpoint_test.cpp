@@ -104,6 +104,41 @@ TEST_F(BadCheckpoint, TensorOfAnotherShape) {
   checkpoint_refused({"'model.norm.weight' is f32 [17], the config asks for f32 [16]"});
 }
 
+TEST_F(BadCheckpoint, WhatOtherModelsComputeBesides) {
+  const std::string good = read_file(checkpoint_ / "config.json");
+  const std::pair<const char*, json> changes[] = {
+      {"hidden_act", "gelu"},
+      {"attention_bias", true},
+      {"mlp_bias", true},
+      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}},
+      {"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}},
+      {"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}},
+      {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 123.0}}}};
+  for (const auto& [key, value] : changes) {
+    change_config([&](json& config) { config[key] = value; });
+    checkpoint_refused({"config.json", key, "is not supported"});
+    overwrite(checkpoint_ / "config.json", good);
+  }
+  change_config([](json& config) {
+    config["rope_scaling"] = nullptr;
+    config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", config["rope_theta"]}};
+    config["hidden_act"] = "silu";
+  });
+  run_well("inspect", {"--checkpoint", checkpoint_});
+}
+
+TEST_F(BadCheckpoint, TensorWithoutAPlace) {
+  const auto add = [&](const char* name) {
+    change_tensors("model.safetensors", [&](TensorFile& file) {
+      file.tensors.push_back({name, Tensor::zeros({16})});
+    });
+  };
+  add("model.layers.0.self_attn.rotary_emb.inv_freq");
+  run_well("inspect", {"--checkpoint", checkpoint_});
+  add("model.layers.0.self_attn.q_proj.bias");
+  checkpoint_refused({"has no tensor 'model.layers.0.self_attn.q_proj.bias'"});
+}
+
 TEST_F(BadCheckpoint, ForeignFile) {
   drop_checksums();
   write_safetensors(checkpoint_ / "model.safetensors", {{"something", Tensor::zeros({3})}});

@@ -101,5 +101,14 @@ TEST_F(BadData, TextToPrepare) {
   refuses("prepare", command, {"questions must be a table of roles and paths"});
 }
 
+TEST_F(BadData, DocumentWithoutText) {
+  const auto texts = folder_.write("texts.jsonl", "{\"text\": \"a b c\"}\n{\"txet\": \"d\"}\n");
+  const auto config =
+      folder_.write("text.toml", "[data]\nkind = \"text\"\nvocabulary_size = 300\ntext = [\"" +
+                                     texts.string() + "\"]\n");
+  refuses("prepare", {"--config", config, "--out", out_},
+          {"slotwise-prepare: " + texts.string() + ", line 2: expected a field \"text\""});
+}
+
 }  // namespace
 }  // namespace slotwise::testing

@@ -11,6 +11,11 @@ TEST_F(BadSettings, ImpossibleModels) {
   settings_refused("memory.top_k=17", {"top_k (17) must not exceed sub_keys (16)"});
   settings_refused("memory.key_dim=7", {"key_dim must be even", "7"});
   settings_refused("memory.layers=[3]", {"layer 3 does not exist in a model of 3 layers"});
+  settings_refused("memory.layers=[1.7]", {"a layer must be a whole number, got 1.7"});
+  settings_refused("memory.layers=[true]", {"a layer must be a whole number, got true"});
+  settings_refused("memory.layers=\"middle\"", {"must be a list of layer numbers"});
+  settings_refused("memory.tables=[[1.2]]", {"a layer must be a whole number, got 1.2"});
+  settings_refused("memory.tables=[1]", {"a list of such lists, got 1"});
   settings_refused("memory.layers=[-1]", {"layer -1 does not exist"});
   settings_refused("memory.layers=[1,1]", {"`layers` must be ascending without repeats"});
   settings_refused("memory.layers=1", {"`memory.layers` must be a list of layer numbers"});
@@ -244,7 +249,7 @@ TEST_F(BadRequests, Generation) {
           model + Words{"--prompt", "where", "--max-new-tokens", "2", "--temperature", "nan"},
           {"temperature"});
   refuses("generate", model + Words{"--prompt", "where", "--max-new-tokens", "2", "--top-p", "1.5"},
-          {"top-p"});
+          {"top-p"}, 2);
   refuses("generate", model + Words{"--prompt", "where", "--stop", "qwertyuiop"},
           {"is not a token of this model"});
 }

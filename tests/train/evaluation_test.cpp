@@ -80,6 +80,19 @@ TEST(Evaluation, TheLongestFirstAnswerSetsTheLength) {
   EXPECT_EQ(length(options, {{"Oslo", alias}}), 3);
 }
 
+// A head with more rows than the tokenizer has tokens (padded to a round number, say).
+TEST(Evaluation, APaddedHeadAnswersWithTokensOfTheTokenizer) {
+  TinyTextModel tiny;
+  ModelConfig config = tiny.model->config();
+  config.decoder.vocab_size += 200;
+  MemoryModel padded(config, 5, Device{});
+  EvaluationOptions options;
+  options.max_new_tokens = 8;
+  Evaluator evaluator(*tiny.tokenizer, options, 64);
+  evaluator.add_questions("q", questions_with(std::vector<std::vector<std::string>>(12, {"a"})));
+  EXPECT_NO_THROW(evaluator.run(padded));
+}
+
 TEST(Evaluation, HalvesAreOfTheMeasure) {
   TinyTextModel tiny;
   EvaluationOptions options;
@@ -114,6 +127,17 @@ TEST(Evaluation, HalvesAreOfTheMeasure) {
     EXPECT_NEAR(scores.half1, sum[1] / 4, 1e-12);
     EXPECT_NEAR(scores.of(measure), (sum[0] + sum[1]) / 8, 1e-12);
     EXPECT_EQ(result.json().at("measure"), key_of(measure));
+    // Rows that mark no half, or one only, take turns.
+    for (const std::optional<int> mark : {std::optional<int>(), std::optional<int>(1)}) {
+      std::vector<Question> unmarked = questions;
+      for (Question& each : unmarked) each.half = mark;
+      Evaluator turns(*tiny.tokenizer, options, 64);
+      turns.add_questions("q", unmarked);
+      const QuestionScores same = turns.run(*tiny.model).questions[0].second;
+      ASSERT_TRUE(same.has_halves);
+      EXPECT_EQ(same.half0, scores.half0);
+      EXPECT_EQ(same.half1, scores.half1);
+    }
   }
 }
 

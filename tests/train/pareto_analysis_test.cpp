@@ -111,6 +111,11 @@ TEST(ParetoAnalysis, SettingsAreComparedOverTheSeedsThatBothReach) {
       .seeds_reached = 1, .drop_at_matched = statistic({std::nullopt, 0.5}), .target_at_end = 0.9};
   EXPECT_EQ(best_setting({first, second}), 1u);
   EXPECT_EQ(best_setting({second, first}), 0u);
+  EXPECT_TRUE(chosen_without_shared_seed({first, second}));
+  EXPECT_FALSE(chosen_without_shared_seed({easy, hard}));
+  EXPECT_FALSE(chosen_without_shared_seed({first}));
+  const SettingScore never{.drop_at_matched = statistic({std::nullopt, std::nullopt})};
+  EXPECT_FALSE(chosen_without_shared_seed({never, never}));
 }
 
 TEST(ParetoAnalysis, TheChoiceDoesNotDependOnTheOrderOfTheSettings) {

@@ -73,6 +73,9 @@ TEST(ParetoPlan, MethodsMayOverrideSettingsAndNameBackgrounds) {
   counted["method"] = "tf";
   EXPECT_TRUE(contains(refusal(tree(json::array({kFull, counted}))),
                        "the method tf does not use finetune.rule"));
+  counted["overrides"] = {{"finetune.clip", 0.5}};
+  EXPECT_TRUE(contains(refusal(tree(json::array({kFull, counted}))),
+                       "the method tf does not use finetune.clip"));
   EXPECT_TRUE(contains(refusal(settings), "there is no background 'text'"));
   settings["pareto"]["backgrounds"] = {{{"name", "text"}, {"parts", {"text", "more"}}},
                                        {{"name", "single"}, {"settings", {{"batch", 1}}}},
@@ -190,6 +193,9 @@ TEST(ParetoPlan, RefusesWithTheNameOfTheKey) {
   json settings = tree(json::array({kFull}));
   settings["pareto"]["matched_target"] = 1.5;
   EXPECT_TRUE(contains(refusal(settings), "matched_target must be in (0, 1]"));
+  settings = tree(json::array({kFull}));
+  settings["evaluate"]["limit"] = 1;
+  EXPECT_TRUE(contains(refusal(settings), "evaluate.limit must be 0 or at least 2"));
   settings = tree(json::array({kFull}));
   settings["pareto"]["seed"] = 1;
   EXPECT_TRUE(contains(refusal(settings), "pareto.seed"));

@@ -147,10 +147,27 @@ TEST(ParetoReport, SvgIdsOfTwoPicturesDiffer) {
             "<svg><g id=\"one-a\"/><use xlink:href='#one-a' clip-path=\"url(#one-a)\"/></svg>");
 }
 
+TEST(ParetoReport, SaysWhereTheEndHasChosen) {
+  const ParetoPlan plan = two_method_plan({0, 1});
+  const SweepResults results = two_method_results(plan);
+  ParetoAnalysis analysis = analyse(plan, results);
+  EXPECT_FALSE(contains(html_report(plan, results, analysis, {}), "different seeds"));
+  for (std::size_t i = 0; i < 2; ++i) {
+    SettingScore& score = analysis.methods[1].scores[i];
+    score.seeds_reached = 1;
+    score.drop_at_matched =
+        statistic(i == 0 ? std::vector<std::optional<double>>{0.1, std::nullopt}
+                         : std::vector<std::optional<double>>{std::nullopt, 0.1});
+  }
+  EXPECT_TRUE(contains(html_report(plan, results, analysis, {}),
+                       "(so for smf_adam, whose settings got there with different seeds)"));
+}
+
 TEST(ParetoReport, TableAlignsAndMarksWhatIsMissing) {
   ParetoPlan plan = two_method_plan({0});
   plan.matched_target = 0.93;
   const std::string table = summary_table(plan, analyse(plan, two_method_results(plan)));
+  EXPECT_TRUE(contains(table, "drop at end text at matched")) << table;
   EXPECT_TRUE(contains(table, "full       rate 1e-4             1 of 1")) << table;
   EXPECT_TRUE(
       contains(table, "smf_adam   t 512, rate 0.05      0 of 1            90.0                -"))

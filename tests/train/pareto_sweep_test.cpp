@@ -9,6 +9,7 @@
 #include "memory/background_usage.h"
 #include "tests/data/temporary_folder.h"
 #include "train/pareto_base.h"
+#include "train/pareto_report.h"
 #include "train/pareto_summary.h"
 #include "train/pareto_versions.h"
 
@@ -197,6 +198,24 @@ TEST_F(ParetoSweepTest, BackgroundsAndOverridesReachTheirPrograms) {
   other["pareto"]["backgrounds"][0]["parts"] = {"more"};
   EXPECT_TRUE(contains(user_error_of([&] { refuse_other_sweep(setup_.out, before, other); }),
                        "pareto.backgrounds.text.parts"));
+}
+
+// Without smf no background is made, and without a memory nothing is said of it.
+TEST_F(ParetoSweepTest, AModelWithoutMemoryIsCompared) {
+  std::string plain = kPretrain;
+  const std::string off = ",\n\\\"evaluation_memory_off\\\":$(s 0.4)";
+  plain.erase(plain.find(off), off.size());
+  ASSERT_FALSE(contains(plain, "memory_off"));
+  script("pretrain", plain);
+  script("background", "exit 1");
+  json tree = settings();
+  tree["pareto"]["methods"].erase(1);
+  ASSERT_FALSE(sweep(tree).failure);
+  EXPECT_EQ(jobs_.size(), 6u);
+  const SweepResults results = read_sweep_results(plan_, setup_.out);
+  const ParetoAnalysis analysis = analyse(plan_, results);
+  EXPECT_FALSE(analysis.memory_off_drop.mean);
+  EXPECT_FALSE(contains(html_report(plan_, results, analysis, {}), "memory switched off, the"));
 }
 
 TEST_F(ParetoSweepTest, ModelsAreKeptOnRequest) {

@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
     };
     const auto expect = [&](int ranks) {
       request.options = settings.load();
+      request.overrides = settings.overrides;
       request.seed = run.seed;
       request.keep_checkpoint = !drop_checkpoint;
       const slotwise::FactStreamOptions batch = slotwise::read_finetune_settings(request).stream;

@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
       slotwise::user_error("nothing to continue: give --prompt TEXT or --prompts FILE");
     const slotwise::Checkpoint loaded = slotwise::load_checkpoint(checkpoint, device.place(stderr));
     const slotwise::Tokenizer& tokenizer = *loaded.tokenizer;
+    options.vocabulary = tokenizer.vocabulary_size();
     if (tokenizer.special().eos) options.stop_tokens.push_back(*tokenizer.special().eos);
     if (!stop.empty()) {
       const auto id = tokenizer.token_id(stop);

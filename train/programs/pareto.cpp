@@ -75,7 +75,7 @@ class ProgressLine {
         line += (i == 0 ? " | " : ", ") + progress.running[i];
       }
       if (progress.running.size() > 2) line += ", ...";
-      fmt::print("\r\x1b[K{:.100}", line);
+      fmt::print("\r\x1b[K{:.{}}", line, terminal_columns());
       shown_ = true;
     }
     std::fflush(stdout);
@@ -154,11 +154,15 @@ void write_report(const ParetoPlan& plan, const fs::path& out, ReportFacts facts
   }
   write_file_atomically(out / "report.html", html_report(plan, results, analysis, facts));
 
+  const std::string memory_off =
+      analysis.memory_off_drop.mean
+          ? fmt::format("; memory off loses {} %", spread_text(analysis.memory_off_drop, 100, 1))
+          : "";
   fmt::print(
       "\n{}\nscore: {}; target: '{}'; matched: where it passes {:.0f} %, on the line between two "
-      "evaluations; drop: lost of '{}'; memory off loses {} %\n\n",
+      "evaluations; drop: lost of '{}'{}\n\n",
       summary_table(plan, analysis), name_of(plan.measure), plan.target, 100 * plan.matched_target,
-      plan.heldout, spread_text(analysis.memory_off_drop, 100, 1));
+      plan.heldout, memory_off);
   if (const std::string warning = too_small_warning(results); !warning.empty()) {
     fmt::print("{}\n\n", warning);
   }
