@@ -29,7 +29,7 @@ Tensor row(const Tensor& values, std::int64_t index) {
 
 // Row `index` after dense Adam on that row alone, fed with the given gradients.
 Tensor dense_adam(const Tensor& start, const std::vector<Tensor>& gradients, double rate,
-                  const RowAdamOptions& options) {
+                  const RowAdamOptions& options = {}) {
   const Variable parameter(start.clone(), true);
   const auto optimizer =
       make_adamw({{"row", parameter}}, {options.beta1, options.beta2, options.epsilon}, 0.0);
