@@ -1,5 +1,5 @@
-# The CUDA backend: SLOTWISE_CUDA AUTO takes it when nvcc works, ON insists, OFF leaves it out. Sets
-# SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native` is no default: a binary is often built on a
+# The CUDA backend: SLOTWISE_CUDA AUTO takes it when nvcc works, ON insists, OFF leaves it out,
+# SIMULATED compiles it for the processor. Sets SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native` is no default: a binary is often built on a
 # machine without the GPU that it runs on.
 set(SLOTWISE_HAS_CUDA OFF)
 set(SLOTWISE_HAS_CUDNN OFF)
@@ -8,6 +8,11 @@ set(SLOTWISE_HAS_NCCL OFF)
 set(SLOTWISE_NCCL_TEXT "off: needs CUDA")
 if(SLOTWISE_CUDA STREQUAL OFF)
   set(SLOTWISE_CUDA_TEXT "off (SLOTWISE_CUDA=OFF)")
+  return()
+endif()
+
+if(SLOTWISE_CUDA STREQUAL SIMULATED)
+  include(SlotwiseSimulatedGpu)
   return()
 endif()
 

@@ -6,7 +6,7 @@ endif()
 option(SLOTWISE_TESTS "Build the tests" ON)
 option(SLOTWISE_BENCH "Build the benchmarks (needs Google Benchmark)" ON)
 option(SLOTWISE_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
-set(SLOTWISE_CUDA AUTO CACHE STRING "CUDA backend: AUTO, ON or OFF")
+set(SLOTWISE_CUDA AUTO CACHE STRING "CUDA backend: AUTO, ON, OFF or SIMULATED")
 set(SLOTWISE_CUDA_ARCHITECTURES 90a CACHE STRING
     "CUDA architectures, as CMAKE_CUDA_ARCHITECTURES, or: all (80 to 120, as nvcc allows)")
 set(SLOTWISE_MPI AUTO CACHE STRING "Several ranks over MPI: AUTO, ON or OFF")

@@ -14,7 +14,7 @@ if(SLOTWISE_CPU_ARCH_USED)
 endif()
 target_compile_options(slotwise_flags INTERFACE
                        "$<$<COMPILE_LANGUAGE:CXX>:${slotwise_host_options}>")
-if(SLOTWISE_HAS_CUDA)
+if(SLOTWISE_HAS_CUDA AND NOT SLOTWISE_SIMULATES_CUDA)
   # The host half of a .cu gets the same options; shadowing is not checked in it, for CUB's templates
   # are full of it.
   list(REMOVE_ITEM slotwise_host_options -Wshadow)
