@@ -126,7 +126,7 @@ class ErrorText {
       inside_ = !inside_;
     } else if (inside_) {
       banners_ += line_ + " ";
-    } else if (!line_.starts_with("mpirun: Forwarding signal") &&
+    } else if (!line_.empty() && !line_.starts_with("mpirun: Forwarding signal") &&
                line_.find("ORTE_ERROR_LOG") == std::string::npos) {
       std::fprintf(stderr, "%s\n", line_.c_str());
       passed_on_ = true;
