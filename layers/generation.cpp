@@ -138,7 +138,7 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
       const std::int32_t token = sampler.choose(
           logits.slice(static_cast<std::int64_t>(b), static_cast<std::int64_t>(b) + 1)
               .span<float>(),
-          static_cast<std::int64_t>(b), i);
+          options.first_row + static_cast<std::int64_t>(b), i);
       ended[b] = ended[b] || is_among(options.stop_tokens, token);
       if (!ended[b]) out[b].push_back(token);
       ended[b] = ended[b] || is_among(options.last_tokens, token);

@@ -11,10 +11,11 @@ namespace slotwise {
 
 struct GenerationOptions {
   std::int64_t max_new_tokens = 32;
-  double temperature = 0.0;               // 0: greedy, ties to the lower token id
-  std::int64_t top_k = 0;                 // sample among the k most likely tokens; 0: all
-  double top_p = 1.0;                     // ... among the fewest that hold this probability
-  std::uint64_t seed = 0;                 // row r, token i draws number r * max_new_tokens + i
+  double temperature = 0.0;    // 0: greedy, ties to the lower token id
+  std::int64_t top_k = 0;      // sample among the k most likely tokens; 0: all
+  double top_p = 1.0;          // ... among the fewest that hold this probability
+  std::uint64_t seed = 0;      // row r, token i draws number r * max_new_tokens + i
+  std::int64_t first_row = 0;  // of the prompts: where a list is generated in several batches
   std::vector<std::int32_t> stop_tokens;  // a row ends with one of these (it is not returned)
   std::vector<std::int32_t> last_tokens;  // ... or with one of these (it is returned)
 };
