@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/memory_pool.h"
 #include "memory/background_usage.h"
 #include "train/model_config.h"
 
@@ -26,13 +26,6 @@ std::vector<NamedTensor> model_tensors(const MemoryModel& model) {
     out.push_back({parameter.name, parameter.variable.value()});
   }
   return out;
-}
-
-void sync_folder(const fs::path& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY);
-  if (descriptor < 0) return;
-  fsync(descriptor);
-  close(descriptor);
 }
 
 // Puts `fresh` where `folder` stands. Where the file system can, both names are exchanged in one
@@ -49,7 +42,7 @@ void exchange(const fs::path& fresh, const fs::path& folder) {
     fs::rename(fresh, folder);
     fs::remove_all(old);
   }
-  sync_folder(folder.parent_path().empty() ? "." : folder.parent_path());
+  sync_folder(folder.parent_path());
 }
 
 nlohmann::json read_json(const fs::path& path) {
@@ -129,7 +122,7 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
     fs::create_directories(fresh);
     if (!keep_from.empty()) {
       for (const fs::path& background : background_files(keep_from)) {
-        fs::copy_file(background, fresh / background.filename());
+        copy_file_flushed(background, fresh / background.filename());
       }
     }
     write_file_atomically(fresh / "config.json",
@@ -147,6 +140,7 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
     write_checksums(fresh);
     sync_folder(fresh);
     exchange(fresh, folder);
+    if (!model.device().is_cpu()) MemoryPool::of({}).trim();  // the host's copies of the tables
   } catch (const fs::filesystem_error& e) {
     user_error("cannot write the checkpoint {}: {}", folder.string(), e.code().message());
   }
@@ -181,10 +175,13 @@ Checkpoint load_checkpoint(const fs::path& folder, Device device) {
     user_error("{}: the tokenizer has {} tokens, the model only {}; they do not belong together",
                out.folder.string(), out.tokenizer->vocabulary_size(), config.decoder.vocab_size);
   }
-  const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
-  check_sizes(config, file);
-  out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
-  load_tensors(file, model_tensors(*out.model));
+  {
+    const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
+    check_sizes(config, file);
+    out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
+    load_tensors(file, model_tensors(*out.model));
+  }
+  MemoryPool::of({}).trim();  // no block as large as a table is needed again
   return out;
 }
 
