@@ -53,6 +53,23 @@ void create_folder(const std::filesystem::path& folder) {
   }
 }
 
+void copy_file_flushed(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::filesystem::copy_file(from, to);
+  const int descriptor = ::open(to.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool flushed =
+      descriptor >= 0 && (::fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS);
+  const int reason = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!flushed) user_error("cannot write {}: {}", to.string(), std::strerror(reason));
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path), aside_(path) {
   if (std::error_code absent; std::filesystem::is_directory(path, absent)) {
     user_error("cannot write {}: it is a folder; give a file", path.string());
@@ -136,6 +153,7 @@ void AtomicFile::commit() {
     errno = reason;
     refuse();
   }
+  sync_folder(path_.parent_path());
 }
 
 }  // namespace slotwise

@@ -18,6 +18,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 // is to find this before its work. Leaves nothing behind.
 void expect_writable(const std::filesystem::path& path);
 void create_folder(const std::filesystem::path& folder);  // with its parents; may exist already
+// A copy that is on the disk on return; `to` must not exist.
+void copy_file_flushed(const std::filesystem::path& from, const std::filesystem::path& to);
+// Puts what was renamed in this folder on the disk, where its file system can.
+void sync_folder(const std::filesystem::path& folder);
 
 // The same for files that are too large for one string. Without commit() nothing appears at `path`.
 class AtomicFile {

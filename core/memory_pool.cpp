@@ -13,6 +13,7 @@ namespace slotwise {
 namespace {
 
 constexpr std::size_t kSmallestBlock = 512;
+constexpr std::size_t kAlwaysCached = std::size_t{64} << 20;
 
 std::size_t block_size(std::size_t bytes) {
   if (bytes <= kSmallestBlock) return kSmallestBlock;
@@ -36,6 +37,7 @@ struct MemoryPool::State {
   std::map<std::size_t, std::vector<void*>> free_blocks;
   std::map<std::string_view, Usage> usage;
   std::size_t live = 0, peak = 0, cached = 0;
+  std::size_t most_live = 0;     // since trim(): as the peak, which is reset at every step
   bool peak_is_current = false;  // per-name figures still have to be taken for the present peak
 
   void freeze_peak() {
@@ -50,6 +52,11 @@ struct MemoryPool::State {
     }
     free_blocks.clear();
     cached = 0;
+  }
+
+  // Batches of ever other sizes would leave blocks in every class.
+  bool caches_too_much() const {
+    return !device.is_cuda() && live + cached > std::max(most_live + most_live / 2, kAlwaysCached);
   }
 
   void* take(std::size_t size) {
@@ -107,6 +114,8 @@ std::string PoolReport::table() const {
   }
   out += fmt::format("{:<34}{:>14}{:>14}{:>14}\n", "all", megabytes(peak_bytes),
                      megabytes(peak_bytes), megabytes(live_bytes));
+  out += fmt::format("{:<34}{:>14}{:>14}{:>14}\n", "free, kept for reuse", "", "",
+                     megabytes(cached_bytes));
   return out;
 }
 
@@ -144,6 +153,7 @@ void* MemoryPool::borrow(std::size_t bytes, const char* name) {
   entry.live += size;
   entry.peak = std::max(entry.peak, entry.live);
   state_->live += size;
+  state_->most_live = std::max(state_->most_live, state_->live);
   if (state_->live > state_->peak) {
     state_->peak = state_->live;
     state_->peak_is_current = true;
@@ -159,6 +169,7 @@ void MemoryPool::give_back(void* block, std::size_t bytes, const char* name) noe
   state_->live -= size;
   state_->cached += size;
   state_->free_blocks[size].push_back(block);
+  if (state_->caches_too_much()) state_->release_cached();
 }
 
 PoolReport MemoryPool::report() const {
@@ -179,6 +190,7 @@ void MemoryPool::reset_peaks() {
 void MemoryPool::trim() {
   const std::lock_guard lock(state_->mutex);
   state_->release_cached();
+  state_->most_live = state_->live;
 }
 
 }  // namespace slotwise

@@ -1,6 +1,8 @@
 // A caching pool per device; every block is borrowed under a name, so that memory use can be read
 // as a table. Blocks return to a free list by size class (8 classes an octave, so under 12.5 %
-// waste) and are handed out again without touching the system allocator.
+// waste) and are handed out again without touching the system allocator. In host memory, which the
+// pool shares with other programs, live and free blocks together stay below 1.5 x the most that was
+// live since trim() (or 64 MiB): past that all free ones go back to the system.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +39,7 @@ class MemoryPool {
 
   PoolReport report() const;
   void reset_peaks();
-  void trim();  // frees the cached blocks
+  void trim();  // frees the cached blocks: after work that needed larger ones than what comes
 
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;

@@ -39,6 +39,9 @@ std::string Sha256::hex() {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
+  // A folder opens without complaint and only fails when it is read.
+  if (std::filesystem::is_directory(path))
+    user_error("cannot read {}: it is a folder", path.string());
   std::ifstream file(path, std::ios::binary);
   if (!file) user_error("cannot read {}: {}", path.string(), std::strerror(errno));
   Sha256 hash;
@@ -47,6 +50,7 @@ std::string sha256_of_file(const std::filesystem::path& path) {
     file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
     hash.add(buffer.data(), static_cast<std::size_t>(file.gcount()));
   }
+  if (file.bad()) user_error("cannot read {}: {}", path.string(), std::strerror(errno));
   return hash.hex();
 }
 

@@ -119,17 +119,23 @@ std::int64_t FactStream::longest_wording() const {
   return static_cast<std::int64_t>(longest);
 }
 
+void FactStream::order_epoch(std::int64_t epoch) const {
+  if (epoch == ordered_epoch_) return;
+  if (options_.in_order) {
+    order_.resize(static_cast<std::size_t>(facts()));
+    std::iota(order_.begin(), order_.end(), std::int64_t{0});
+  } else {
+    order_ = Random(options_.seed, fmt::format("facts/{}", epoch)).permutation(facts());
+  }
+  ordered_epoch_ = epoch;
+}
+
 std::vector<std::int64_t> FactStream::facts_of_batch(std::int64_t index) const {
   SLOTWISE_CHECK(index >= 0, "[fact_stream] no batch {}", index);
-  const std::int64_t epoch = index / batches_per_epoch();
-  std::vector<std::int64_t> order(static_cast<std::size_t>(facts()));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  if (!options_.in_order) {
-    order = Random(options_.seed, fmt::format("facts/{}", epoch)).permutation(facts());
-  }
+  order_epoch(index / batches_per_epoch());
   const std::int64_t begin = index % batches_per_epoch() * options_.facts_per_batch;
   const std::int64_t end = std::min(begin + options_.facts_per_batch, facts());
-  return {order.begin() + begin, order.begin() + end};
+  return {order_.begin() + begin, order_.begin() + end};
 }
 
 std::vector<FactStream::Draw> FactStream::draws(std::int64_t index) const {

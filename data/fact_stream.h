@@ -1,6 +1,6 @@
 // Finetuning batches: a few facts, each in several wordings. An epoch visits every fact once, in a
 // random order or that of the file; its last batch may hold fewer facts. Batch i is a pure function
-// of (seed, i).
+// of (seed, i). The order of the last epoch asked for is kept, so one thread at a time may ask.
 #pragma once
 
 #include <cstdint>
@@ -75,11 +75,16 @@ class FactStream {
     return wordings(draw.fact)[static_cast<std::size_t>(draw.wording)];
   }
 
+  void order_epoch(std::int64_t epoch) const;
+
   FactStreamOptions options_;
   int pad_id_ = 0;
   std::vector<std::string> ids_;
   std::vector<std::vector<std::vector<std::int32_t>>> encoded_;
   std::vector<std::vector<std::int64_t>> first_loss_;
+  // The facts in the order of one epoch, kept for the next batch of it.
+  mutable std::vector<std::int64_t> order_;
+  mutable std::int64_t ordered_epoch_ = -1;
 };
 
 }  // namespace slotwise

@@ -21,8 +21,8 @@ struct CountAccesses {
 SLOTWISE_OP(count_accesses, CountAccesses)
 
 // scores[a] = float(counts[touched[a]]) * idf[df[touched[a]]] (one fp32 product); df and idf both
-// absent: TF only. idf: [|B| + 1] f32, made once on the host; df: [N] i32 in 0..|B|.
-// Scores past the length of the list are left as they are.
+// absent: TF only. idf: [|B| + 1] f32, made once on the host; df: [N] i32, at least 0, and above
+// |B| as |B|. Scores past the length of the list are left as they are.
 struct ScoreSlots {
   Tensor scores;   // [A]
   Tensor touched;  // [A] i32

@@ -1,6 +1,7 @@
 #include "layers/generation.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/random.h"
 #include "kernels/elementwise.h"
@@ -129,6 +130,8 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
   Sequences fresh = prompts, out(prompts.size());
   std::vector<std::int32_t> past(prompts.size(), 0);
   std::vector<bool> ended(prompts.size(), false);
+  const auto tokens = options.vocabulary > 0 ? static_cast<std::size_t>(options.vocabulary)
+                                             : std::numeric_limits<std::size_t>::max();
   for (std::int64_t i = 0; i < options.max_new_tokens; ++i) {
     const Chunk chunk =
         cached ? make_cached_chunk(fresh, cache, past, device) : make_packed_chunk(fresh, device);
@@ -137,12 +140,8 @@ Sequences generate(Decoder& decoder, const Sequences& prompts, const GenerationO
       past[b] += static_cast<std::int32_t>(fresh[b].size());
       const auto row = static_cast<std::int64_t>(b);
       const auto choices = logits.slice(row, row + 1).span<float>();
-      const std::int32_t token =
-          sampler.choose(options.vocabulary > 0
-                             ? choices.first(std::min(choices.size(),
-                                                      static_cast<std::size_t>(options.vocabulary)))
-                             : choices,
-                         row, i);
+      const std::int32_t token = sampler.choose(choices.first(std::min(choices.size(), tokens)),
+                                                options.first_row + row, i);
       ended[b] = ended[b] || is_among(options.stop_tokens, token);
       if (!ended[b]) out[b].push_back(token);
       ended[b] = ended[b] || is_among(options.last_tokens, token);

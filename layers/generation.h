@@ -15,6 +15,7 @@ struct GenerationOptions {
   std::int64_t top_k = 0;                 // sample among the k most likely tokens; 0: all
   double top_p = 1.0;                     // ... among the fewest that hold this probability
   std::int64_t vocabulary = 0;            // only tokens below it, for padded heads; 0: all
+  std::int64_t first_row = 0;             // of the prompts: of a list generated in several batches
   std::uint64_t seed = 0;                 // row r, token i draws number r * max_new_tokens + i
   std::vector<std::int32_t> stop_tokens;  // a row ends with one of these (it is not returned)
   std::vector<std::int32_t> last_tokens;  // ... or with one of these (it is returned)

@@ -28,12 +28,11 @@ double weight(const RankingOptions& options, double batches, double df) {
 
 }  // namespace
 
-std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches,
-                                std::int64_t most_df) {
+std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches) {
   std::vector<float> table;
-  for (std::int64_t df = 0; df <= std::max(batches, most_df); ++df) {
-    table.push_back(static_cast<float>(
-        weight(options, static_cast<double>(batches), static_cast<double>(std::min(df, batches)))));
+  for (std::int64_t df = 0; df <= batches; ++df) {
+    table.push_back(
+        static_cast<float>(weight(options, static_cast<double>(batches), static_cast<double>(df))));
   }
   return table;
 }
@@ -53,6 +52,7 @@ RankedTable::RankedTable(const TableBackground& background, const RankingOptions
     : options_(options),
       df_(background.df.to(device, kName).clone(kName)),
       batches_(background.batches) {
+  make_weights();
   take_over(background.batches);
 }
 
@@ -68,12 +68,11 @@ void RankedTable::take_over(std::int64_t most_df) {
     smoothed_sum_ =
         std::accumulate(host_df_.begin(), host_df_.end(), static_cast<std::int64_t>(df_.size(0)));
   }
-  make_weights();
 }
 
 void RankedTable::make_weights() {
   if (options_.rule == ScoreRule::kl) return;
-  weights_ = weight_table(options_, batches_, most_df_);
+  weights_ = weight_table(options_, batches_);
   device_weights_ =
       Tensor::from(weights_, {static_cast<std::int64_t>(weights_.size())}, df_.device(), kName);
 }
@@ -103,7 +102,8 @@ Tensor RankedTable::scores(const AccessCounter& counter, const AccessCounter::Li
 float RankedTable::score(std::int32_t slot, std::int64_t count, std::int64_t total) const {
   const std::int32_t df = host_df_[static_cast<std::size_t>(slot)];
   if (options_.rule != ScoreRule::kl) {
-    return static_cast<float>(count) * weights_[static_cast<std::size_t>(df)];
+    return static_cast<float>(count) *
+           weights_[std::min(static_cast<std::size_t>(df), weights_.size() - 1)];
   }
   const double p = static_cast<double>(count) / static_cast<double>(total);
   const double q = static_cast<double>(df + 1) / static_cast<double>(smoothed_sum_);
@@ -126,7 +126,6 @@ void RankedTable::add_written(const Tensor& rows, std::int64_t weight) {
     }
   }
   most_df_ += weight;
-  make_weights();
 }
 
 }  // namespace slotwise

@@ -8,10 +8,9 @@
 
 namespace slotwise {
 
-// The factor of the count by rule, for df = 0 .. most_df (default: batches); beyond |B| = batches
-// it is that of |B|. Not for kl.
-std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches,
-                                std::int64_t most_df = 0);
+// The factor of the count by rule, for df = 0 .. batches; beyond |B| = batches it is that of |B|.
+// Not for kl.
+std::vector<float> weight_table(const RankingOptions& options, std::int64_t batches);
 
 // [A] f32: how often the batch read each touched slot.
 Tensor count_scores(const AccessCounter& counter, const AccessCounter::List& touched);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/memory_pool.h"
 #include "memory/background_usage.h"
 #include "memory/lookup_hash.h"
 #include "train/model_config.h"
@@ -30,13 +30,6 @@ std::vector<NamedTensor> model_tensors(const MemoryModel& model) {
   return out;
 }
 
-void sync_folder(const fs::path& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY);
-  if (descriptor < 0) return;
-  fsync(descriptor);
-  close(descriptor);
-}
-
 // Puts `fresh` where `folder` stands. Where the file system can, both names are exchanged in one
 // step.
 void exchange(const fs::path& fresh, const fs::path& folder) {
@@ -51,7 +44,7 @@ void exchange(const fs::path& fresh, const fs::path& folder) {
     fs::rename(fresh, folder);
     fs::remove_all(old);
   }
-  sync_folder(folder.parent_path().empty() ? "." : folder.parent_path());
+  sync_folder(folder.parent_path());
 }
 
 nlohmann::json read_json(const fs::path& path) {
@@ -70,7 +63,7 @@ void copy_backgrounds(const fs::path& from, const fs::path& to, const MemoryMode
   if (files.empty() || !model.config().memory.present()) return;
   const std::string lookup = lookup_hash(model);
   for (const fs::path& file : files) {
-    if (load_background(file).lookup_hash == lookup) fs::copy_file(file, to / file.filename());
+    if (load_background(file).lookup_hash == lookup) copy_file_flushed(file, to / file.filename());
   }
 }
 
@@ -170,6 +163,7 @@ void save_checkpoint(const fs::path& folder, const MemoryModel& model, const Tok
     write_checksums(fresh);
     sync_folder(fresh);
     exchange(fresh, folder);
+    if (!model.device().is_cpu()) MemoryPool::of({}).trim();  // the host's copies of the tables
   } catch (const fs::filesystem_error& e) {
     user_error("cannot write the checkpoint {}: {}", folder.string(), e.code().message());
   }
@@ -204,12 +198,15 @@ Checkpoint load_checkpoint(const fs::path& folder, Device device) {
     user_error("{}: the tokenizer has {} tokens, the model only {}; they do not belong together",
                out.folder.string(), out.tokenizer->vocabulary_size(), config.decoder.vocab_size);
   }
-  const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
-  check_sizes(config, file);
-  out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
-  const std::vector<NamedTensor> tensors = model_tensors(*out.model);
-  refuse_unknown_tensors(config, file, tensors);
-  load_tensors(file, tensors);
+  {
+    const TensorFile file = read_safetensors(out.folder / "model.safetensors", "checkpoint file");
+    check_sizes(config, file);
+    out.model = std::make_unique<MemoryModel>(config, std::nullopt, device);
+    const std::vector<NamedTensor> tensors = model_tensors(*out.model);
+    refuse_unknown_tensors(config, file, tensors);
+    load_tensors(file, tensors);
+  }
+  MemoryPool::of({}).trim();  // no block as large as a table is needed again
   return out;
 }
 

@@ -76,6 +76,17 @@ std::string note_on(const QuestionSet& set) {
 
 }  // namespace
 
+TokenRows text_windows(const std::vector<std::int32_t>& tokens, std::int64_t window) {
+  TokenRows out;
+  const auto step = static_cast<std::size_t>(window);
+  for (std::size_t begin = 0; begin + 1 < tokens.size(); begin += step) {
+    const std::size_t end = std::min(tokens.size(), begin + step + 1);
+    out.emplace_back(tokens.begin() + static_cast<std::ptrdiff_t>(begin),
+                     tokens.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  return out;
+}
+
 Evaluator::Evaluator(const Tokenizer& tokenizer, const EvaluationOptions& options,
                      std::int64_t positions)
     : tokenizer_(tokenizer),
@@ -142,19 +153,17 @@ void Evaluator::add_likelihood(const std::string& role, const std::vector<Questi
 }
 
 void Evaluator::set_text(const TokenShard& shard) {
-  const auto window = static_cast<std::size_t>(options_.text_window);
   text_rows_ = {.read = 0, .there = shard.sequences()};
-  for (std::int64_t i = 0; i < shard.sequences(); ++i) {
-    if (options_.text_rows > 0 && static_cast<std::int64_t>(text_.size()) >= options_.text_rows) {
-      return;
-    }
+  // Windows are counted: one long document may hold thousands.
+  const auto full = [&] {
+    return options_.text_rows > 0 && static_cast<std::int64_t>(text_.size()) >= options_.text_rows;
+  };
+  for (std::int64_t i = 0; i < shard.sequences() && !full(); ++i) {
     ++text_rows_.read;
-    const std::vector<std::int32_t> all = shard.sequence(i);
-    // Windows overlap by one token: the last of one is the first input of the next.
-    for (std::size_t begin = 0; begin + 1 < all.size(); begin += window) {
-      const std::size_t end = std::min(all.size(), begin + window + 1);
-      text_.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                         all.begin() + static_cast<std::ptrdiff_t>(end));
+    for (auto& window : text_windows(shard.sequence(i), options_.text_window)) {
+      if (full()) break;
+      text_.push_back(std::move(window));
+      text_documents_.push_back(i);
       ++text_rows_.windows;
     }
   }
@@ -280,7 +289,7 @@ void Evaluator::measure_text(MemoryModel& model, Result& result) const {
   EvaluationProgress progress(
       "held-out text", static_cast<std::int64_t>((text_.size() + step - 1) / step), options_.quiet);
   double sum = 0.0;
-  std::vector<double> window_sums, window_tokens;
+  std::vector<double> document_sums, document_tokens;
   for (std::size_t begin = 0; begin < text_.size(); begin += step) {
     const std::size_t end = std::min(text_.size(), begin + step);
     const TokenBatch piece = make_batch({text_.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -295,8 +304,12 @@ void Evaluator::measure_text(MemoryModel& model, Result& result) const {
       const std::size_t tokens = text_[i].size() - 1;
       const double before = sum;
       for (std::size_t t = 0; t < tokens; ++t) sum += losses[next++];
-      window_sums.push_back(sum - before);
-      window_tokens.push_back(static_cast<double>(tokens));
+      if (i == 0 || text_documents_[i] != text_documents_[i - 1]) {
+        document_sums.push_back(0);
+        document_tokens.push_back(0);
+      }
+      document_sums.back() += sum - before;
+      document_tokens.back() += static_cast<double>(tokens);
     }
     result.text_tokens += piece.valid_tokens;
     progress.batch_done(piece.valid_tokens);
@@ -304,7 +317,7 @@ void Evaluator::measure_text(MemoryModel& model, Result& result) const {
   if (result.text_tokens == 0) return;
   result.text_rows = text_rows_;
   result.text_loss = sum / static_cast<double>(result.text_tokens);
-  if (options_.intervals) result.text_interval = bootstrap_interval(window_sums, window_tokens);
+  if (options_.intervals) result.text_interval = bootstrap_interval(document_sums, document_tokens);
 }
 
 Evaluator::Result Evaluator::run(MemoryModel& model, bool memory_off) const {

@@ -46,7 +46,7 @@ struct EvaluationOptions {
   std::int64_t batch = 256;
   std::int64_t max_new_tokens = 0;     // 0: as many as the longest first answer of the set has
   std::int64_t limit = 0;              // the first questions of every set; 0: all
-  std::int64_t text_rows = 0;          // rows of held-out text; 0: all
+  std::int64_t text_rows = 0;          // windows of held-out text; 0: all
   std::vector<std::string> questions;  // sets of a dataset to ask; empty: all
   std::vector<std::string> asked;      // of these, those to be answered whatever their rows hold
   std::int64_t text_window = 256;      // longer sequences are cut into windows of this many tokens
@@ -60,6 +60,10 @@ struct TextRows {
   std::int64_t read = 0, there = 0, windows = 0;
   std::string text() const;  // "8 of 16 rows", "all 16 rows in 40 windows"
 };
+
+// The tokens of one sequence, cut into windows of `window` inputs. They overlap by one token: the
+// last of one is the first input of the next.
+TokenRows text_windows(const std::vector<std::int32_t>& tokens, std::int64_t window);
 
 class Evaluator {
  public:
@@ -99,6 +103,9 @@ class Evaluator {
   std::vector<double> scores(MemoryModel& model, const QuestionSet& set) const;
   const std::vector<QuestionSet>& sets() const { return sets_; }
   const TokenRows& text() const { return text_; }  // windows
+  // Of which sequence of the text each window is. Windows of one are alike, so it is sequences that
+  // intervals resample.
+  const std::vector<std::int64_t>& text_documents() const { return text_documents_; }
   // What run() feeds the model in whole rows: prompts whose answers are one token, a group for each
   // set, and text.
   std::vector<TokenRows> rows() const;
@@ -120,6 +127,7 @@ class Evaluator {
   std::vector<LikelihoodSet> likelihoods_;
   std::set<std::string> names_;  // "kind/role"
   TokenRows text_;
+  std::vector<std::int64_t> text_documents_;
   TextRows text_rows_;
 };
 

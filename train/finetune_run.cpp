@@ -1,5 +1,6 @@
 #include "train/finetune_run.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -88,7 +89,7 @@ class Finetuning {
       const bool stop =
           next.stop || (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
       if (stop) return stopped(progress);
-      if (next.save) root_alone(group(), [this] { save(true); });
+      if (next.save) root_alone(group(), [this] { folder_.save_timed([this] { save(true); }); });
     }
     root_alone(group(), [this] { finish(); });
     return RunEnd::finished;
@@ -145,7 +146,7 @@ class Finetuning {
     verify_checksums(folder);
     const json trainer = read_trainer_json(folder);
     step_ = trainer.at("step");
-    seconds_ = seconds_before_ = trainer.at("seconds");
+    seconds_ = trainer.at("seconds");
     evaluations_ = trainer.at("evaluations");
     trainable_ = trainer.at("trainable");
     if (retention_) retention_->matrix().load_rows(trainer.at("retention"));
@@ -161,9 +162,11 @@ class Finetuning {
     if (std::filesystem::exists(folder / "optimizer.safetensors")) {
       method_->load_optimizer_state(read_safetensors(folder / "optimizer.safetensors"), step_);
     }
+    MemoryPool::of({}).trim();  // what was read from the files
   }
 
   json train_step(Progress& progress) {
+    const auto begin = std::chrono::steady_clock::now();
     const TokenBatch batch = stream_.batch(step_);
     const double rate = request_.learning_rate * settings_.schedule.factor(step_);
     if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
@@ -175,10 +178,11 @@ class Finetuning {
     if (skipped_.count(folder_, step_, done.loss, done.gradient_norm)) {
       progress.message(skipped_.text());
     }
-    seconds_ = seconds_before_ + progress.seconds();
+    const double took = seconds_since(begin);
+    seconds_ += took;
     trainable_ = std::max(trainable_, done.trainable);
     if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
-    progress.report({step_, done.loss, done.gradient_norm, rate, read_tokens(batch)});
+    progress.report({step_, done.loss, done.gradient_norm, rate, read_tokens(batch), took});
     json row = {{"step", step_},
                 {"loss", done.loss},
                 {"grad_norm", done.gradient_norm},
@@ -343,7 +347,7 @@ class Finetuning {
   std::int64_t trainable_ = 0;
   SkippedSteps skipped_;
   ProfiledSteps profiled_{request_.run.profile_steps, request_.device};
-  double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
+  double seconds_ = 0;  // of training steps, with those of earlier starts
   std::string memory_text_;
   json evaluations_ = json::array();
 };

@@ -11,6 +11,7 @@
 #include "memory/background_usage.h"
 #include "memory/usage_report.h"
 #include "train/checkpoint.h"
+#include "train/evaluation.h"
 #include "train/logits.h"
 #include "train/model_batch.h"
 
@@ -79,28 +80,36 @@ void print_tensors(const MemoryModel& model) {
   }
 }
 
-constexpr std::int64_t kHeldoutRows = 64;  // of a batch
+constexpr std::int64_t kHeldoutRows = 64;  // windows of a batch
 
 // The held-out text once through the model, at most so many batches of it, for whoever watches.
+// Cut into windows as an evaluation does it, as long as the model takes.
 void read_heldout_text(const Checkpoint& checkpoint, const Dataset& dataset,
                        std::int64_t most_batches) {
+  constexpr std::int64_t kForwardTokens = 1 << 14;
   const TokenShard& text = dataset.heldout_text();
   MemoryModel& model = *checkpoint.model;
   const NoGrad no_grad;
   const std::int64_t longest = model.config().decoder.max_position_embeddings;
-  const std::int64_t batches = (text.sequences() + kHeldoutRows - 1) / kHeldoutRows;
-  for (std::int64_t b = 0; b < std::min(batches, most_batches); ++b) {
-    const std::int64_t begin = b * kHeldoutRows;
-    std::vector<std::vector<std::int32_t>> rows;
-    for (std::int64_t i = begin; i < std::min(text.sequences(), begin + kHeldoutRows); ++i) {
-      rows.push_back(text.sequence(i));
-      if (static_cast<std::int64_t>(rows.back().size()) > longest)
-        rows.back().resize(static_cast<std::size_t>(longest));
-    }
+  const auto forward_rows =
+      static_cast<std::size_t>(std::clamp<std::int64_t>(kForwardTokens / longest, 1, kHeldoutRows));
+  const bool all = most_batches > std::numeric_limits<std::int64_t>::max() / kHeldoutRows;
+  std::int64_t left = all ? most_batches : most_batches * kHeldoutRows;
+  TokenRows rows;
+  const auto forward = [&] {
     const ModelBatch batch = make_model_batch(
         make_batch(rows, checkpoint.tokenizer->special().pad.value_or(0)), model.device());
     model.decoder().hidden(batch.tokens, batch.context);
+    rows.clear();
+  };
+  for (std::int64_t i = 0; i < text.sequences() && left > 0; ++i) {
+    for (auto& window : text_windows(text.sequence(i), longest)) {
+      if (left-- == 0) break;
+      rows.push_back(std::move(window));
+      if (rows.size() == forward_rows) forward();
+    }
   }
+  if (!rows.empty()) forward();
 }
 
 Dataset dataset_of(const Checkpoint& checkpoint, const std::filesystem::path& folder) {

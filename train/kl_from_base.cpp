@@ -64,14 +64,18 @@ std::vector<double> divergences(MemoryModel& base, MemoryModel& finetuned,
   return out;
 }
 
-// Divergence and tokens of a part of every row that has such tokens.
+// Divergence and tokens of a part of every row that has such tokens; rows of a document together.
 struct PartSums {
   std::vector<double> sums, tokens;
 
-  void add(const double* begin, const double* end) {
+  void add(const double* begin, const double* end, bool same_document) {
     if (begin == end) return;
-    sums.push_back(std::accumulate(begin, end, 0.0));
-    tokens.push_back(static_cast<double>(end - begin));
+    if (!same_document || sums.empty()) {
+      sums.push_back(0);
+      tokens.push_back(0);
+    }
+    sums.back() += std::accumulate(begin, end, 0.0);
+    tokens.back() += static_cast<double>(end - begin);
   }
 
   Measurement measurement(const std::string& role, const std::string& key,
@@ -119,10 +123,13 @@ KlSet kl_questions(const QuestionSet& set, const Tokenizer& tokenizer, std::int6
   return out;
 }
 
-KlSet kl_text(const std::string& role, const TokenRows& windows) {
+KlSet kl_text(const std::string& role, const TokenRows& windows,
+              const std::vector<std::int64_t>& documents) {
   KlSet out{.role = role};
-  for (const auto& window : windows) {
-    if (window.size() > 1) out.rows.push_back({window, 1});
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    if (windows[i].size() < 2) continue;
+    out.rows.push_back({windows[i], 1});
+    out.documents.push_back(documents[i]);
   }
   return out;
 }
@@ -142,9 +149,10 @@ Measured measure_kl(MemoryModel& base, MemoryModel& finetuned, const KlSet& set,
     for (std::size_t i = range.first; i < range.second; ++i) {
       const double* end = next + rows[i].tokens.size() - 1;
       const double* answer = next + set.rows[i].first - 1;
-      all.add(next, end);
-      prompts.add(next, answer);
-      answers.add(answer, end);
+      const bool same = i > 0 && !set.documents.empty() && set.documents[i] == set.documents[i - 1];
+      all.add(next, end, same);
+      prompts.add(next, answer, same);
+      answers.add(answer, end, same);
       next = end;
     }
     progress.batch_done(batch.tokens.elements());

@@ -21,18 +21,21 @@ double kl_divergence(std::span<const float> base, std::span<const float> finetun
 
 struct KlSet {
   std::string role;
-  std::vector<ScoredRow> rows;         // `first`: where the answer begins; all tokens are predicted
-  std::int64_t cut = 0, left_out = 0;  // from the left; longer than the model takes
+  std::vector<ScoredRow> rows;  // `first`: where the answer begins; all tokens are predicted
+  std::vector<std::int64_t> documents;  // whose part each row is; empty: each is one of its own
+  std::int64_t cut = 0, left_out = 0;   // from the left; longer than the model takes
   bool has_answers = false;
 };
 
 // Each prompt with its first accepted answer behind it, as it would be taught.
 KlSet kl_questions(const QuestionSet& set, const Tokenizer& tokenizer, std::int64_t positions);
-// Windows of text; of them all tokens but the first are predicted.
-KlSet kl_text(const std::string& role, const TokenRows& windows);
+// Windows of text, and of which document each is; all tokens but the first of each are predicted.
+KlSet kl_text(const std::string& role, const TokenRows& windows,
+              const std::vector<std::int64_t>& documents);
 
 // "kl_from_base", and where there are answers "kl_from_base_prompt" and "kl_from_base_answer".
-// Bootstrap intervals over rows. Both models take the same tokens. Throws Interrupted.
+// Bootstrap intervals over rows, of text over documents. Both models take the same tokens. Throws
+// Interrupted.
 Measured measure_kl(MemoryModel& base, MemoryModel& finetuned, const KlSet& set, bool quiet);
 
 }  // namespace slotwise

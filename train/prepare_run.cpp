@@ -199,6 +199,7 @@ void prepare(const PrepareRequest& request) {
   }
   const std::string kind = request.options.text("data.kind");
   const Pending pending(request);
+  const json inputs = input_digests(request);
   if (kind == "biographies") {
     const BiographyOptions options = biography_options(request.options, request.seed);
     request.options.refuse_unread("data");
@@ -216,7 +217,11 @@ void prepare(const PrepareRequest& request) {
   }
   json made = request_json(request);
   made["files"] = file_digests(request.out);
-  made["inputs"] = input_digests(request);
+  if (input_digests(request) != inputs) {
+    user_error("files that {} is made of changed while it was being made; --fresh makes it again",
+               request.out.string());
+  }
+  made["inputs"] = inputs;
   write_file_atomically(request.out / "prepare.json", made.dump(2) + "\n");
   if (request.quiet) return;
   const Dataset dataset(request.out);

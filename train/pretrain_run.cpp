@@ -1,5 +1,6 @@
 #include "train/pretrain_run.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -118,7 +119,7 @@ class Pretraining {
           next.stop || (request_.run.stop_after > 0 && step_ - first >= request_.run.stop_after);
       // Also before the last evaluation, so that a stop there does not lose the training.
       if (stop || next.save || step_ == settings_.steps) {
-        root_alone(group(), [this] { save(true); });
+        root_alone(group(), [this] { folder_.save_timed([this] { save(true); }); });
       }
       if (step_ < settings_.steps && stop) {
         progress.message(fmt::format("stopped at step {}; the same command resumes", step_));
@@ -160,7 +161,7 @@ class Pretraining {
       model_ = std::move(load_checkpoint(folder_.checkpoint(), request_.device).model);
       const json trainer = read_trainer_json(folder_.checkpoint());
       step_ = trainer.at("step");
-      seconds_ = seconds_before_ = trainer.at("seconds");
+      seconds_ = trainer.at("seconds");
       skipped_ = SkippedSteps(trainer.value("skipped_steps", 0));
     } else {
       model_ = std::make_unique<MemoryModel>(config_, request_.seed, request_.device);
@@ -172,10 +173,12 @@ class Pretraining {
       optimizer_->load_state(
           read_safetensors(existing_checkpoint(folder_.checkpoint()) / "optimizer.safetensors"));
       optimizer_->set_steps(step_);
+      MemoryPool::of({}).trim();  // what was read from the file
     }
   }
 
   json train_step(const MixtureLoader& loader, Progress& progress) {
+    const auto begin = std::chrono::steady_clock::now();
     const TokenBatch batch = loader.batch(step_, static_cast<int>(settings_.batch));
     const double rate = settings_.learning_rate * settings_.schedule.factor(step_);
     if (request_.run.memory_report) MemoryPool::of(request_.device).reset_peaks();
@@ -192,8 +195,9 @@ class Pretraining {
     profiled_.after(step_);
     if (skipped_.count(folder_, step_, loss, norm)) progress.message(skipped_.text());
     if (request_.run.memory_report && step_ == settings_.steps) describe_memory(batch);
-    seconds_ = seconds_before_ + progress.seconds();
-    progress.report({step_, loss, norm, rate, batch.valid_tokens});
+    const double took = seconds_since(begin);
+    seconds_ += took;
+    progress.report({step_, loss, norm, rate, batch.valid_tokens, took});
     return {{"step", step_},
             {"loss", loss},
             {"grad_norm", norm},
@@ -263,7 +267,7 @@ class Pretraining {
   std::int64_t step_ = 0;
   SkippedSteps skipped_;
   ProfiledSteps profiled_{request_.run.profile_steps, request_.device};
-  double seconds_ = 0, seconds_before_ = 0;  // of training; by earlier starts
+  double seconds_ = 0;  // of training steps, with those of earlier starts
 };
 
 }  // namespace

@@ -17,6 +17,10 @@ int terminal_columns() {
   return known ? window.ws_col - 1 : 79;
 }
 
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   if (whole >= 3600) return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
@@ -39,11 +43,12 @@ Progress::~Progress() {
 }
 
 double Progress::seconds() const {
-  return std::chrono::duration<double>(Clock::now() - start_).count();
+  return seconds_since(start_);
 }
 
 double Progress::tokens_per_second() const {
-  return static_cast<double>(tokens_) / std::max(seconds(), 1e-9);
+  return static_cast<double>(tokens_) /
+         std::max(step_seconds_ > 0 ? step_seconds_ : seconds(), 1e-9);
 }
 
 bool Progress::due(std::int64_t step) const {
@@ -55,6 +60,7 @@ bool Progress::due(std::int64_t step) const {
 
 void Progress::report(const StepReport& step) {
   tokens_ += step.tokens;
+  step_seconds_ += step.seconds;
   if (quiet_ || !due(step.step)) return;
   print(step.step, fmt::format("  loss {:.4f}  grad norm {:.3f}  lr {:.2e}", step.loss,
                                step.gradient_norm, step.learning_rate));

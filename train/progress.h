@@ -12,6 +12,7 @@ struct StepReport {
   std::int64_t step = 0;  // finished steps
   double loss = 0, gradient_norm = 0, learning_rate = 0;
   std::int64_t tokens = 0;  // of this step
+  double seconds = 0;       // that it took, without evaluations and saves
 };
 
 class Progress {
@@ -22,8 +23,9 @@ class Progress {
   // Work that has no loss to show; nothing is printed in its first `silent_seconds`.
   void count(std::int64_t done, std::int64_t tokens, double silent_seconds = 0);
   void message(const std::string& line);  // a line of its own
-  double tokens_per_second() const;       // since the start
-  double seconds() const;                 // since the start
+  // While steps were made, where report() was told how long they took, else since the start.
+  double tokens_per_second() const;
+  double seconds() const;  // since the start, with all that came between the steps
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -36,11 +38,13 @@ class Progress {
   bool line_open_ = false;
   Clock::time_point start_, last_print_;
   std::int64_t tokens_ = 0;
+  double step_seconds_ = 0;
 };
 
 // What a line may have without wrapping: of the terminal, or 79 where it does not say.
 int terminal_columns();
 
+double seconds_since(std::chrono::steady_clock::time_point begin);
 std::string duration_text(double seconds);  // "1 h 05 min", "3 min 20 s", "12 s"
 
 }  // namespace slotwise

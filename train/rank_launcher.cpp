@@ -98,7 +98,7 @@ class ErrorText {
     for (std::size_t i = 0; i < count; ++i) {
       if (bytes[i] == '\n') {
         take_line();
-      } else {
+      } else if (bytes[i] != '\0') {  // OpenMPI 5 ends some of its lines with one
         line_ += bytes[i];
       }
     }

@@ -7,7 +7,7 @@
 #   train/reproduce.sh --preset facts --data FOLDER   real questions; FOLDER holds the files that the preset names
 #   train/reproduce.sh --preset ablations --pretrained out/reproduce   the pretrained models of that sweep
 #   train/reproduce.sh --seeds 0,1,2      more seeds; finished runs are kept
-#   train/reproduce.sh --jobs 4           runs at a time (default: the number of cores)
+#   train/reproduce.sh --jobs 4           runs at a time (default: the number of cores, on a GPU 1)
 #   train/reproduce.sh --precision bf16   operands of matrix products, for a GPU (default: fp32)
 #   train/reproduce.sh --set KEY=VALUE    another setting, e.g. --set finetune.steps=100 (repeatable)
 #   train/reproduce.sh --fresh            throws earlier results away (needed once the programs have changed)

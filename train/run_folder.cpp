@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -179,12 +180,24 @@ bool RunFolder::resumable() const {
   return !fresh_ && checkpoint_exists(checkpoint()) && !read_trainer_json(checkpoint()).is_null();
 }
 
-bool RunFolder::checkpoint_due(std::int64_t step, std::int64_t every) {
-  if (every > 0) return step % every == 0;
-  const auto now = std::chrono::steady_clock::now();
-  if (now - saved_ < std::chrono::minutes(1)) return false;
-  saved_ = now;
-  return true;
+bool SaveClock::due(Time now) const {
+  constexpr int kShare = 20;
+  return now - ended_ >= std::max<Time::duration>(std::chrono::minutes(1), kShare * cost_);
+}
+
+void SaveClock::saved(Time begin, Time end) {
+  cost_ = end - begin;
+  ended_ = end;
+}
+
+bool RunFolder::checkpoint_due(std::int64_t step, std::int64_t every) const {
+  return every > 0 ? step % every == 0 : clock_.due(std::chrono::steady_clock::now());
+}
+
+void RunFolder::save_timed(const std::function<void()>& save) {
+  const auto begin = std::chrono::steady_clock::now();
+  save();
+  clock_.saved(begin, std::chrono::steady_clock::now());
 }
 
 void RunFolder::expect_finite(std::int64_t step, double loss, double gradient_norm) const {

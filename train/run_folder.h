@@ -37,6 +37,20 @@ struct RunRequest {
 // where it began with others, or the ranks cannot share them evenly.
 std::int64_t shards_of_run(const RunRequest& request, int ranks);
 
+// When a save is due that nobody asked for: once a minute, and where saving takes long so seldom
+// that it costs at most a twentieth of the time between.
+class SaveClock {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  explicit SaveClock(Time start) : ended_(start) {}
+  bool due(Time now) const;
+  void saved(Time begin, Time end);
+
+ private:
+  Time ended_;
+  std::chrono::steady_clock::duration cost_{};  // of the last save
+};
+
 class RunFolder {
  public:
   // Looks, and changes no file. UserError when `out` holds a run with other settings, naming the
@@ -59,8 +73,9 @@ class RunFolder {
   // UserError when a loss or a gradient norm is no finite number: a run that diverges stops with
   // its last checkpoint as it was.
   void expect_finite(std::int64_t step, double loss, double gradient_norm) const;
-  // Whether to save at this step: every `every` steps, or, where that is 0, once a minute.
-  bool checkpoint_due(std::int64_t step, std::int64_t every);
+  // Whether to save at this step: every `every` steps, or, where that is 0, as SaveClock says.
+  bool checkpoint_due(std::int64_t step, std::int64_t every) const;
+  void save_timed(const std::function<void()>& save);  // tells the clock
   std::filesystem::path checkpoint() const { return out_ / "checkpoint"; }
   std::filesystem::path metrics() const { return out_ / "metrics.jsonl"; }
   // Ends the run. `save_model` writes the finished checkpoint, without the state to resume from;
@@ -81,7 +96,7 @@ class RunFolder {
   bool fresh_ = false;
   int threads_ = 0;
   Sharding sharding_;
-  std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
+  SaveClock clock_{std::chrono::steady_clock::now()};
   std::string settings_;  // text of run.json
 };
 

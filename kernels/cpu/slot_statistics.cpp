@@ -45,12 +45,13 @@ void score_slots(const ScoreSlots& args) {
   const bool weighted = args.df.defined();
   const std::int32_t* df = weighted ? args.df.data<std::int32_t>() : nullptr;
   const float* idf = weighted ? args.idf.data<float>() : nullptr;
+  const auto most = weighted ? static_cast<std::int32_t>(args.idf.elements() - 1) : 0;
   float* scores = args.scores.data<float>();
   parallel_for(length_of(args.touched, args.touched_count), 8192,
                [&](std::int64_t begin, std::int64_t end, int) {
                  for (std::int64_t a = begin; a < end; ++a) {
                    const auto count = static_cast<float>(counts[touched[a]]);
-                   scores[a] = weighted ? count * idf[df[touched[a]]] : count;
+                   scores[a] = weighted ? count * idf[std::min(df[touched[a]], most)] : count;
                  }
                });
 }

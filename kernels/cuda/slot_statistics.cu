@@ -86,12 +86,12 @@ struct SlotList {
 };
 
 __global__ void score_touched(float* scores, SlotList list, const std::int32_t* counts,
-                              const std::int32_t* df, const float* idf) {
+                              const std::int32_t* df, const float* idf, std::int32_t most) {
   const std::int32_t* touched = list.slots;
   const std::int64_t count = list.length();
   for (std::int64_t a = global_thread(); a < count; a += global_threads()) {
     const auto accesses = static_cast<float>(counts[touched[a]]);
-    scores[a] = df == nullptr ? accesses : accesses * idf[df[touched[a]]];
+    scores[a] = df == nullptr ? accesses : accesses * idf[min(df[touched[a]], most)];
   }
 }
 
@@ -219,7 +219,8 @@ void score_slots(const ScoreSlots& args) {
   score_touched<<<grid_for(count), kBlock, 0, stream(args.touched)>>>(
       args.scores.data<float>(), SlotList(args.touched, args.touched_count),
       args.counts.data<std::int32_t>(), optional_data<std::int32_t>(args.df),
-      optional_data<float>(args.idf));
+      optional_data<float>(args.idf),
+      args.idf.defined() ? static_cast<std::int32_t>(args.idf.elements() - 1) : 0);
   SLOTWISE_CUDA_LAUNCHED("score_slots");
 }
 

@@ -29,6 +29,15 @@ TEST(Files, ErrorsNameTheFileAndTheReason) {
   EXPECT_TRUE(contains(user_error_of([&] { create_folder(file / "below"); }), "cannot create"));
 }
 
+TEST(Files, CopiesWhole) {
+  const TemporaryFolder folder;
+  const std::string text(100'000, 'x');
+  copy_file_flushed(folder.write("a", text), folder / "b");
+  EXPECT_EQ(read_file(folder / "b"), text);
+  EXPECT_THROW(copy_file_flushed(folder / "a", folder / "none/b"),
+               std::filesystem::filesystem_error);
+}
+
 TEST(Files, WhatCannotBeWrittenIsFoundBefore) {
   const TemporaryFolder folder;
   const auto file = folder.write("file", "x");

@@ -78,6 +78,22 @@ TEST(MemoryPool, RemembersPeaksByName) {
   pool.trim();
 }
 
+TEST(MemoryPool, KeepsNoMoreThanHalfOfWhatWasEverLive) {
+  MemoryPool& pool = MemoryPool::of({});
+  pool.trim();
+  const PoolReport before = pool.report();
+  constexpr std::size_t kMost = std::size_t{200} << 20;
+  std::size_t largest = 0;
+  for (std::size_t bytes = 64 << 20; bytes <= kMost; bytes += 8 << 20) {  // many size classes
+    pool.give_back(pool.borrow(bytes, "pool varying"), bytes, "pool varying");
+    largest = std::max(largest, pool.report().cached_bytes);
+  }
+  const std::size_t ever = std::max(before.live_bytes + kMost * 9 / 8, before.peak_bytes);
+  EXPECT_LE(largest, ever * 3 / 2);
+  EXPECT_GE(largest, std::size_t{64} << 20);  // that it keeps some is what it is for
+  pool.trim();
+}
+
 TEST(MemoryPool, SaysWhatIsHeldWhenMemoryIsOut) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "the address sanitizer ends the program instead of returning null";

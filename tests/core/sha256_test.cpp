@@ -19,6 +19,8 @@ TEST(Sha256, KnownAnswers) {
   const std::string longer(3000001, 'b');
   EXPECT_EQ(sha256_of_file(folder.write("longer", longer)), Sha256().add(longer).hex());
   EXPECT_THROW(sha256_of_file(folder / "absent"), UserError);
+  EXPECT_THROW(sha256_of_file(folder.path()), UserError);
+  EXPECT_THROW(sha256_of_file("/proc/self/mem"), UserError) << "a read error is no end of file";
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(TokenizerFile, SaveReplacesWholeOrNotAtAll) {
   tokenizer->save(path);
   EXPECT_EQ(read_compressed_file(path), tokenizer->to_json());
   expect_user_error([&] { tokenizer->save(folder / "no/such/folder.json"); },
-                    {"cannot write", "No such file"});
+                    {"cannot write", "there is no folder"});
   // The place is taken by a folder: the rename fails, the file aside goes away again.
   std::filesystem::create_directories(folder / "taken.json/inside");
   expect_user_error([&] { tokenizer->save(folder / "taken.json"); }, {"taken.json"});

@@ -61,6 +61,10 @@ TEST(ScoreSlots, IsOneProductOrTheCount) {
   kernels::score_slots({scores, touched, counts, df, Tensor::from(idf, {3})});
   EXPECT_EQ(scores.to_vector<float>(),
             (std::vector<float>{7.0f * idf[0], 3.0f * idf[2], 5.0f * idf[1]}));
+  const Tensor high = integers({0, 2, 1, 900, 3});  // above the table: as its last entry
+  kernels::score_slots({scores, touched, counts, high, Tensor::from(idf, {3})});
+  EXPECT_EQ(scores.to_vector<float>(),
+            (std::vector<float>{7.0f * idf[2], 3.0f * idf[2], 5.0f * idf[1]}));
   kernels::score_slots({scores, touched, counts, {}, {}});
   EXPECT_EQ(scores.to_vector<float>(), (std::vector<float>{7, 3, 5}));
   EXPECT_THROW(kernels::score_slots({scores, touched, counts, df, {}}), Error);

@@ -80,6 +80,16 @@ TEST(Generation, SamplingIsReproducibleBySeed) {
   EXPECT_NE(generate(model.decoder, kPrompts, options, {}), first);
 }
 
+TEST(Generation, ALaterBatchDrawsWhatItsRowsWouldInTheWholeList) {
+  TinyDecoder model;
+  GenerationOptions options = options_of(15);
+  options.temperature = 1.5;
+  const Rows whole = generate(model.decoder, kPrompts, options, {});
+  options.first_row = 2;
+  EXPECT_EQ(generate(model.decoder, {kPrompts[2], kPrompts[3]}, options, {}),
+            (Rows{whole[2], whole[3]}));
+}
+
 TEST(Generation, NarrowSamplingIsGreedy) {
   TinyDecoder model;
   const Rows greedy = generate(model.decoder, kPrompts, options_of(8), {});

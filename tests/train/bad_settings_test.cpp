@@ -245,6 +245,12 @@ TEST_F(BadRequests, Generation) {
   refuses("generate", model + Words{"--prompt", "qwertyuiop"}, {"qwertyuiop"});
   refuses("generate", model + Words{"--prompt", "where", "--max-new-tokens", "100"},
           {"do not fit into the model's 32 positions"});
+  // Found before the first batch is printed.
+  std::string longer;
+  for (int i = 0; i < 40; ++i) longer += " where";
+  const fs::path lines = folder_.write("lines.txt", "where\n" + longer + "\nwhere\n");
+  refuses("generate", model + Words{"--prompts", lines, "--batch", "1", "--max-new-tokens", "2"},
+          {"prompt 2 of 3 has 41 tokens"});
   refuses("generate",
           model + Words{"--prompt", "where", "--max-new-tokens", "2", "--temperature", "nan"},
           {"temperature"});

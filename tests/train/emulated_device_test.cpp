@@ -109,6 +109,7 @@ TEST(EmulatedDevice, AnswersAlike) {
   const std::string checkpoint = tiny_world().checkpoint, data = tiny_world().data;
   same_output("evaluate", {"--checkpoint", checkpoint, "--data", data, "--show", "2"});
   same_output("evaluate", {"--checkpoint", checkpoint, "--data", data, "--memory-off"});
+  same_output("evaluate", {"--checkpoint", checkpoint, "--data", data, "--base", checkpoint});
   same_output("generate", {"--checkpoint", checkpoint, "--prompt", "where was first3 last5 born ?",
                            "--max-new-tokens", "5", "--temperature", "0.9", "--seed", "3"});
   same_output("inspect", {"--checkpoint", checkpoint, "--tensors", "--data", data, "--text",

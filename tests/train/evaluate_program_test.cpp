@@ -8,9 +8,11 @@
 #include <thread>
 
 #include "core/files.h"
+#include "core/memory_pool.h"
 #include "data/questions.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/train/tiny_world.h"
+#include "train/checkpoint.h"
 
 namespace slotwise::testing {
 namespace {
@@ -48,6 +50,11 @@ const json& measurement(const json& scores, const std::string& set, const std::s
   ADD_FAILURE() << "no " << measure << " of " << set;
   static const json none;
   return none;
+}
+
+TEST(LoadCheckpoint, KeepsNoCopyOfTheFile) {
+  const Checkpoint loaded = load_checkpoint(tiny_world().checkpoint, {});
+  EXPECT_EQ(MemoryPool::of({}).report().cached_bytes, 0u);
 }
 
 TEST(EvaluateProgram, MeasuresEveryKindAndWritesItAll) {

@@ -9,6 +9,7 @@
 #include "data/answer_metrics.h"
 #include "data/tokenizer.h"
 #include "layers/generation.h"
+#include "tests/data/temporary_folder.h"
 #include "tests/train/tiny_text_model.h"
 
 namespace slotwise::testing {
@@ -91,6 +92,37 @@ TEST(Evaluation, APaddedHeadAnswersWithTokensOfTheTokenizer) {
   Evaluator evaluator(*tiny.tokenizer, options, 64);
   evaluator.add_questions("q", questions_with(std::vector<std::vector<std::string>>(12, {"a"})));
   EXPECT_NO_THROW(evaluator.run(padded));
+}
+
+TEST(Evaluation, TextRowsBoundTheWindowsOfOneDocumentToo) {
+  TinyTextModel tiny;
+  const TemporaryFolder folder;
+  {
+    TokenShardWriter writer(folder / "text", tiny.tokenizer->vocabulary_size(), "hash");
+    for (const std::size_t length : {101u, 11u, 11u}) {
+      writer.append(std::vector<std::int32_t>(length, 7));
+    }
+    writer.finish();
+  }
+  const auto windows = [&](std::int64_t rows) {
+    EvaluationOptions options;
+    options.text_rows = rows;
+    options.text_window = 10;
+    Evaluator evaluator(*tiny.tokenizer, options, 64);
+    evaluator.set_text(TokenShard(folder / "text"));
+    return evaluator.text().size();
+  };
+  EXPECT_EQ(windows(0), 12u);
+  EXPECT_EQ(windows(4), 4u);
+  EXPECT_EQ(windows(11), 11u);
+  const auto interval = [&](std::int64_t rows) {
+    EvaluationOptions options{.text_rows = rows, .text_window = 10, .intervals = true};
+    Evaluator evaluator(*tiny.tokenizer, options, 64);
+    evaluator.set_text(TokenShard(folder / "text"));
+    return evaluator.run(*tiny.model).text_interval;
+  };
+  EXPECT_FALSE(interval(10)) << "windows of one document say nothing of others";
+  EXPECT_TRUE(interval(11));
 }
 
 TEST(Evaluation, HalvesAreOfTheMeasure) {

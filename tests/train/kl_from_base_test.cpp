@@ -78,15 +78,29 @@ TEST(KlFromBase, IsTheMeanOverPredictedTokens) {
 
 TEST(KlFromBase, OfTheSameModelIsZero) {
   TinyTextModel base(1), same(1);
-  const KlSet text = kl_text("text", {base.tokenizer->encode("the capital of the land"),
-                                      base.tokenizer->encode("it is a town"),
-                                      {3}});
+  const KlSet text = kl_text("text",
+                             {base.tokenizer->encode("the capital of the land"),
+                              base.tokenizer->encode("it is a town"),
+                              {3}},
+                             {0, 1, 2});
   EXPECT_EQ(text.rows.size(), 2u) << "a window of one token predicts nothing";
   const Measured measured = measure_kl(*base.model, *same.model, text, true);
   ASSERT_EQ(measured.rows.size(), 1u);
   EXPECT_EQ(measured.rows[0].value, 0);
   TinyTextModel other(2);
   EXPECT_GT(measure_kl(*base.model, *other.model, text, true).rows[0].value, 0.01);
+}
+
+TEST(KlFromBase, WindowsOfOneDocumentAreResampledTogether) {
+  TinyTextModel base(1), other(2);
+  const TokenRows windows = {base.tokenizer->encode("the capital of the land"),
+                             base.tokenizer->encode("it is a town")};
+  const auto measured = [&](const std::vector<std::int64_t>& documents) {
+    return measure_kl(*base.model, *other.model, kl_text("text", windows, documents), true).rows[0];
+  };
+  EXPECT_TRUE(measured({0, 1}).interval);
+  EXPECT_FALSE(measured({0, 0}).interval) << "one document has no spread";
+  EXPECT_NEAR(measured({0, 1}).value, measured({0, 0}).value, 1e-12);
 }
 
 TEST(KlFromBase, LongPromptsAreCutFromTheLeft) {

@@ -31,6 +31,17 @@ TEST_F(TraceRecording, HoldsTheReadsOfHeldoutText) {
   EXPECT_EQ(read_file(trace_), once);
 }
 
+TEST_F(TraceRecording, ReadsLongSequencesInWindows) {
+  run_well("inspect", command());
+  const std::int64_t tokens = load_access_trace(trace_).accesses.size(0);
+  json config = json::parse(read_file(checkpoint_ / "config.json"));
+  config["max_position_embeddings"] = 3;
+  overwrite(checkpoint_ / "config.json", config.dump());
+  fs::remove(checkpoint_ / "SHA256SUMS");
+  run_well("inspect", command());
+  EXPECT_EQ(load_access_trace(trace_).accesses.size(0), tokens);
+}
+
 TEST_F(TraceRecording, RefusesWhatItCannotRecord) {
   refuses("inspect", {"--checkpoint", checkpoint_, "--record-trace", trace_}, {"--data"}, 2);
   refuses("inspect", {"--checkpoint", checkpoint_, "--trace-batches", "2"}, {"--record-trace"}, 2);

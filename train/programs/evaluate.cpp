@@ -51,7 +51,7 @@ void Arguments::add_to(CLI::App& app) {
   app.add_option("--batch", options.batch, "prompts at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20).description(""));
-  app.add_option("--text-rows", options.text_rows, "rows of held-out text; 0: all")
+  app.add_option("--text-rows", options.text_rows, "windows of held-out text; 0: all")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 30).description(""));
   app.add_flag("--memory-off", memory_off, "score with the memory's addition set to zero");
@@ -122,7 +122,7 @@ void show_answers(const Evaluator& evaluator, MemoryModel& model, bool memory_of
 // Of the sets whose answers were asked for, and of the text.
 std::vector<Measured> measure_kl_from_base(const Arguments& arguments, const Checkpoint& loaded,
                                            const Evaluator& evaluator) {
-  const Checkpoint base = load_checkpoint(arguments.base, {});
+  const Checkpoint base = load_checkpoint(arguments.base, loaded.model->device());
   if (base.tokenizer->hash() != loaded.tokenizer->hash()) {
     user_error("--base {} has another tokenizer than the checkpoint {}", arguments.base,
                arguments.checkpoint);
@@ -133,7 +133,8 @@ std::vector<Measured> measure_kl_from_base(const Arguments& arguments, const Che
   for (const QuestionSet& set : evaluator.sets()) {
     sets.push_back(kl_questions(set, *loaded.tokenizer, positions));
   }
-  if (!evaluator.text().empty()) sets.push_back(kl_text("held-out text", evaluator.text()));
+  if (!evaluator.text().empty())
+    sets.push_back(kl_text("held-out text", evaluator.text(), evaluator.text_documents()));
   if (sets.empty()) {
     user_error(
         "--base: there are no prompts and no text to compare the models on; give --data or "

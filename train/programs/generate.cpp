@@ -8,17 +8,73 @@
 #include "train/checkpoint.h"
 #include "train/program.h"
 
+namespace slotwise {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+// Found before anything is generated: with thousands of prompts the last may come after hours.
+TokenRows encode_prompts(const Texts& prompts, const Checkpoint& loaded, std::int64_t new_tokens) {
+  const auto& bos = loaded.tokenizer->special().bos;
+  const std::int64_t positions = loaded.model->config().decoder.max_position_embeddings;
+  TokenRows out;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    std::vector<std::int32_t> row = loaded.tokenizer->encode(prompts[i]);
+    if (bos) row.insert(row.begin(), *bos);
+    if (row.empty()) {
+      user_error("prompt {} of {} is empty, and this model has no token to begin with; remove it",
+                 i + 1, prompts.size());
+    }
+    if (const auto length = static_cast<std::int64_t>(row.size());
+        length + new_tokens - 1 > positions) {
+      user_error(
+          "prompt {} of {} has {} tokens, which with {} new ones do not fit into the model's {} "
+          "positions; shorten it, or lower --max-new-tokens",
+          i + 1, prompts.size(), length, new_tokens, positions);
+    }
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+// Prints each batch as soon as it is there.
+void print_continuations(const Checkpoint& loaded, const TokenRows& prompts,
+                         GenerationOptions options, std::size_t batch) {
+  for (std::size_t begin = 0; begin < prompts.size(); begin += batch) {
+    const std::size_t end = std::min(prompts.size(), begin + batch);
+    const TokenRows some(prompts.begin() + static_cast<std::ptrdiff_t>(begin),
+                         prompts.begin() + static_cast<std::ptrdiff_t>(end));
+    options.first_row = static_cast<std::int64_t>(begin);
+    const TokenRows tokens =
+        generate(loaded.model->decoder(), some, options, loaded.model->device());
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      // Decoded together: a word-level tokenizer puts a space between prompt and continuation.
+      std::vector<std::int32_t> all = some[i];
+      all.insert(all.end(), tokens[i].begin(), tokens[i].end());
+      fmt::print("{}\n", loaded.tokenizer->decode(all));
+    }
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+}  // namespace slotwise
+
 int main(int argc, char** argv) {
   CLI::App app{
       "Continues prompts with a trained model: greedy, or sampled when --temperature is above 0."};
   std::string checkpoint, file;
   std::vector<std::string> prompts;
+  std::size_t batch = 32;
   slotwise::GenerationOptions options;
   slotwise::DeviceArgument device;
   std::string stop = "";
   app.add_option("--checkpoint", checkpoint, "model")->required()->type_name("FOLDER");
   app.add_option("--prompt", prompts, "text to continue (repeatable)");
   app.add_option("--prompts", file, "file with one prompt a line")->type_name("FILE");
+  app.add_option("--batch", batch, "prompts at a time; the texts do not depend on it")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20).description(""));
   app.add_option("--max-new-tokens", options.max_new_tokens, "most tokens to add")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20).description(""));
@@ -58,20 +114,8 @@ int main(int argc, char** argv) {
       if (!id) slotwise::user_error("--stop '{}' is not a token of this model", stop);
       options.stop_tokens.push_back(*id);
     }
-    std::vector<std::vector<std::int32_t>> encoded;
-    for (const std::string& prompt : prompts) {
-      encoded.push_back(tokenizer.encode(prompt));
-      if (tokenizer.special().bos)
-        encoded.back().insert(encoded.back().begin(), *tokenizer.special().bos);
-    }
-    const auto tokens =
-        slotwise::generate(loaded.model->decoder(), encoded, options, loaded.model->device());
-    for (std::size_t i = 0; i < prompts.size(); ++i) {
-      // Decoded together: a word-level tokenizer puts a space between prompt and continuation.
-      std::vector<std::int32_t> all = encoded[i];
-      all.insert(all.end(), tokens[i].begin(), tokens[i].end());
-      fmt::print("{}\n", tokenizer.decode(all));
-    }
+    slotwise::print_continuations(
+        loaded, slotwise::encode_prompts(prompts, loaded, options.max_new_tokens), options, batch);
     return 0;
   });
 }

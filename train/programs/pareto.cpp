@@ -116,6 +116,8 @@ int run_sweep(const ParetoPlan& plan, const Options& options, const SweepSetup& 
   const std::vector<PoolJob> jobs = sweep_jobs(plan, options, setup);
   ProgressLine line;
   PoolOptions pool{.jobs = arguments.jobs, .environment = {{"OMP_NUM_THREADS", "1"}}};
+  // One GPU holds one model well, not one for every core.
+  if (pool.jobs == 0 && setup.device != "cpu") pool.jobs = 1;
   if (pool.jobs == 0)
     pool.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   pool.on_progress = std::ref(line);
@@ -242,7 +244,8 @@ int main(int argc, char** argv) {
   Arguments arguments;
   arguments.settings.add_to(app, "[pareto] [evaluate], and those of the programs it runs");
   app.add_option("--out", arguments.out, "folder of the sweep (default: out/pareto/<name>)");
-  app.add_option("--jobs", arguments.jobs, "runs at a time (default: the number of cores)")
+  app.add_option("--jobs", arguments.jobs,
+                 "runs at a time (default: the number of cores, on a GPU 1)")
       ->check(CLI::Range(1, 4096).description(""));
   app.add_option("--seeds", arguments.seeds, "instead of those of the settings: 0,1,2")
       ->delimiter(',');
