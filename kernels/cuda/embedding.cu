@@ -11,8 +11,8 @@ void embedding_forward(const EmbeddingForward& args) {
   cuda::gather_rows({.y = args.y, .x = args.table, .rows = args.ids});
 }
 
-// The ids are those of a forward, which has stopped at any outside of the table: the sum would leave
-// such a row out, in silence.
+// The ids are those of a forward, which has stopped at any outside of the table: the sum would
+// leave such a row out, in silence.
 void embedding_backward(const EmbeddingBackward& args) {
   sum_rows_by_segment(
       "embedding_backward",
