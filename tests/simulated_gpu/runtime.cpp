@@ -90,13 +90,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
-  *block = ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
+  *block = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
   if (*block == nullptr) return said(cudaErrorMemoryAllocation);
   std::memset(*block, 0xff, bytes);  // NaN, -1: nothing is zero by chance
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* block) {
-  ::operator delete(block, std::align_val_t{kAlignment});
+  ::operator delete (block, std::align_val_t{kAlignment});
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** block, std::size_t bytes, unsigned) {

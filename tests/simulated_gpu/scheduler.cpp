@@ -1,6 +1,7 @@
 // The threads of a block as fibers. One fiber runs threads one after the other as long as none
 // waits; where one waits, it keeps the fiber, and another fiber takes the threads that have not
 // begun. So a kernel without barriers costs no switch at all.
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -36,11 +37,48 @@ struct Warp {
   unsigned mask = 0;
   Operation operation = Operation::sync;
   std::uint64_t generation = 0;
-  std::uint64_t values[2][32] = {};  // of this generation and the one before, which lanes still read
+  std::uint64_t values[2][32] =
+      {};  // of this generation and the one before, which lanes still read
 };
 
-struct Fiber {
+// Where a flow of control stands. A jump costs no system call, as swapcontext would; that it leaves
+// a stack without unwinding it only AddressSanitizer minds, which is told of changes of context.
+struct Place {
+#ifdef __SANITIZE_ADDRESS__
   ucontext_t context{};
+#else
+  jmp_buf context{};
+#endif
+};
+
+[[noreturn]] void go(Place& to) {
+#ifdef __SANITIZE_ADDRESS__
+  setcontext(&to.context);
+  std::abort();
+#else
+  _longjmp(to.context, 1);
+#endif
+}
+
+void go(Place& from, Place& to) {
+#ifdef __SANITIZE_ADDRESS__
+  swapcontext(&from.context, &to.context);
+#else
+  if (_setjmp(from.context) == 0) _longjmp(to.context, 1);
+#endif
+}
+
+// To a stack that nobody has run on.
+void begin(Place& from, ucontext_t& to) {
+#ifdef __SANITIZE_ADDRESS__
+  swapcontext(&from.context, &to);
+#else
+  if (_setjmp(from.context) == 0) setcontext(&to);
+#endif
+}
+
+struct Fiber {
+  Place place;
   void* stack = nullptr;
   unsigned thread = 0;
   bool idle = true;  // holds no thread
@@ -78,7 +116,7 @@ class Block {
  private:
   std::vector<std::unique_ptr<Fiber>> fibers_;
   Fiber* current_ = nullptr;
-  ucontext_t scheduler_{};
+  Place scheduler_;
   const std::function<void()>* body_ = nullptr;
   std::vector<unsigned> order_;
   std::size_t begun_ = 0;
@@ -143,26 +181,28 @@ void Block::fiber_main() {
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_start_switch_fiber(nullptr, scheduler_stack_, scheduler_stack_bytes_);
 #endif
-  setcontext(&scheduler_);
+  go(scheduler_);
 }
 
 void Block::resume(Fiber& fiber) {
   current_ = &fiber;
-  if (fiber.idle) {
+  fiber.counter = nullptr;
+  const bool fresh = fiber.idle;
+  ucontext_t entry{};
+  if (fresh) {
     fiber.idle = false;
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack;
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    makecontext(&fiber.context, &Block::enter, 0);
+    getcontext(&entry);
+    entry.uc_stack.ss_sp = fiber.stack;
+    entry.uc_stack.ss_size = kStackBytes;
+    makecontext(&entry, &Block::enter, 0);
   } else {
     show(fiber.thread);
   }
-  fiber.counter = nullptr;
 #ifdef __SANITIZE_ADDRESS__
   void* own = nullptr;
   __sanitizer_start_switch_fiber(&own, fiber.stack, kStackBytes);
 #endif
-  swapcontext(&scheduler_, &fiber.context);
+  fresh ? begin(scheduler_, entry) : go(scheduler_, fiber.place);
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(own, nullptr, nullptr);
 #endif
@@ -175,7 +215,7 @@ void Block::suspend(const std::uint64_t& counter) {
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_start_switch_fiber(&self.sanitizer_stack, scheduler_stack_, scheduler_stack_bytes_);
 #endif
-  swapcontext(&self.context, &scheduler_);
+  go(self.place, scheduler_);
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(self.sanitizer_stack, nullptr, nullptr);
 #endif
@@ -257,7 +297,8 @@ void Block::run(const Launch& settings, const std::function<void()>& thread) {
   for (const auto& fiber : fibers_) fiber->idle = true;  // what they held is gone
   const std::string why = std::exchange(fault_, {});
   const bool trapped = std::exchange(trapped_, false);
-  if (!trapped) fail("[simulated gpu] block ({}, {}, {}): {}", blockIdx.x, blockIdx.y, blockIdx.z, why);
+  if (!trapped)
+    fail("[simulated gpu] block ({}, {}, {}): {}", blockIdx.x, blockIdx.y, blockIdx.z, why);
   throw Trap{};
 }
 

@@ -1,11 +1,12 @@
 // A GPU that the processor plays, so that CUDA sources run where there is none. The threads of a
 // block are fibers that take turns on one core: a thread runs until it waits for others
-// (__syncthreads, __syncwarp, a shuffle, a ballot) or ends; blocks follow each other. What it finds:
-// wrong arithmetic and indices, uses of shared memory that no barrier orders (in another order of
-// the threads: SLOTWISE_SIMULATED_ORDER=reverse or a number), barriers that not all threads reach,
-// warp operations that name a lane which has ended; with AddressSanitizer reads and writes outside
-// of memory, and misaligned ones with UBSan. What it cannot find: races between blocks or between
-// warps that go on without waiting, the compiler's and the hardware's own behaviour, time.
+// (__syncthreads, __syncwarp, a shuffle, a ballot) or ends; blocks follow each other. What it
+// finds: wrong arithmetic and indices, uses of shared memory that no barrier orders (in another
+// order of the threads: SLOTWISE_SIMULATED_ORDER=reverse or a number), barriers that not all
+// threads reach, warp operations that name a lane which has ended; with AddressSanitizer reads and
+// writes outside of memory, and misaligned ones with UBSan. What it cannot find: races between
+// blocks or between warps that go on without waiting, the compiler's and the hardware's own
+// behaviour, time.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -90,10 +91,10 @@ T __shfl_xor_sync(unsigned mask, T value, int distance) {
   static_assert(sizeof(T) <= 8);
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof value);
-  const std::uint64_t* all =
-      simulated_gpu::exchange(mask, bits, simulated_gpu::Operation::shuffle);
+  const std::uint64_t* all = simulated_gpu::exchange(mask, bits, simulated_gpu::Operation::shuffle);
   T other;
-  std::memcpy(&other, all + (simulated_gpu::lane() ^ static_cast<unsigned>(distance)), sizeof other);
+  std::memcpy(&other, all + (simulated_gpu::lane() ^ static_cast<unsigned>(distance)),
+              sizeof other);
   return other;
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
