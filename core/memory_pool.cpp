@@ -55,6 +55,19 @@ struct MemoryPool::State {
   }
 
   // Batches of ever other sizes would leave blocks in every class.
+  // The largest blocks first: small ones are asked for again in every step.
+  void release_down_to_bound() {
+    while (cached > 0 && caches_too_much()) {
+      const auto largest = std::prev(free_blocks.end());
+      if (!largest->second.empty()) {
+        release_bytes(device, largest->second.back());
+        largest->second.pop_back();
+        cached -= largest->first;
+      }
+      if (largest->second.empty()) free_blocks.erase(largest);
+    }
+  }
+
   bool caches_too_much() const {
     return !device.is_cuda() && live + cached > std::max(most_live + most_live / 2, kAlwaysCached);
   }
@@ -169,7 +182,7 @@ void MemoryPool::give_back(void* block, std::size_t bytes, const char* name) noe
   state_->live -= size;
   state_->cached += size;
   state_->free_blocks[size].push_back(block);
-  if (state_->caches_too_much()) state_->release_cached();
+  state_->release_down_to_bound();
 }
 
 PoolReport MemoryPool::report() const {

@@ -151,24 +151,15 @@ std::unique_ptr<Socket> listen_at(const addrinfo& address, int port, int ranks) 
              std::strerror(errno));
 }
 
-bool is_loopback(const addrinfo& address) {
-  if (address.ai_family == AF_INET6) {
-    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address.ai_addr)->sin6_addr);
-  }
-  const auto* own = reinterpret_cast<const sockaddr_in*>(address.ai_addr);
-  return ntohl(own->sin_addr.s_addr) >> 24 == 127;
-}
-
-// At the address of this host that `host` names, or else at all of them. Many systems give their
-// own name a loopback address, at which no other host could reach it: that counts only where it
-// was asked for.
+// At `host` where it is an address of this host or "localhost", else at all of its addresses.
 std::unique_ptr<Socket> listening_socket(const std::string& host, int port, int ranks) {
-  if (!host.empty()) {
-    const bool asked = host == "localhost" ||
-                       addresses_of(host.c_str(), port, AF_UNSPEC, AI_NUMERICHOST).second == 0;
+  // By a name other hosts may mean another of this one's addresses.
+  const bool one_address =
+      host == "localhost" ||
+      (!host.empty() && addresses_of(host.c_str(), port, AF_UNSPEC, AI_NUMERICHOST).second == 0);
+  if (one_address) {
     const auto named = addresses_of(host.c_str(), port, AF_UNSPEC, 0);
     for (const addrinfo* each = named.first.get(); each != nullptr; each = each->ai_next) {
-      if (is_loopback(*each) && !asked) continue;
       if (auto out = listen_at(*each, port, ranks)) return out;
     }
   }

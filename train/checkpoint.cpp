@@ -63,7 +63,13 @@ void copy_backgrounds(const fs::path& from, const fs::path& to, const MemoryMode
   if (files.empty() || !model.config().memory.present()) return;
   const std::string lookup = lookup_hash(model);
   for (const fs::path& file : files) {
-    if (load_background(file).lookup_hash == lookup) copy_file_flushed(file, to / file.filename());
+    try {
+      if (load_background(file).lookup_hash != lookup) continue;
+    } catch (const UserError& error) {  // the model is worth more than a background
+      fmt::print(stderr, "warning: {}; it is left out of {}\n", error.what(), to.string());
+      continue;
+    }
+    copy_file_flushed(file, to / file.filename());
   }
 }
 

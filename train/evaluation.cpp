@@ -161,7 +161,10 @@ void Evaluator::set_text(const TokenShard& shard) {
   for (std::int64_t i = 0; i < shard.sequences() && !full(); ++i) {
     ++text_rows_.read;
     for (auto& window : text_windows(shard.sequence(i), options_.text_window)) {
-      if (full()) break;
+      if (full()) {
+        text_rows_.cut = true;
+        break;
+      }
       text_.push_back(std::move(window));
       text_documents_.push_back(i);
       ++text_rows_.windows;

@@ -58,6 +58,7 @@ struct EvaluationOptions {
 // evaluate.text_rows or --text-rows says how many, cut into windows.
 struct TextRows {
   std::int64_t read = 0, there = 0, windows = 0;
+  bool cut = false;          // the last row was read in part
   std::string text() const;  // "8 of 16 rows", "all 16 rows in 40 windows"
 };
 

@@ -29,6 +29,7 @@ Measured measured_answers(const std::string& role, const QuestionScores& scores)
 std::string TextRows::text() const {
   const std::string rows =
       read == there ? fmt::format("all {} rows", there) : fmt::format("{} of {} rows", read, there);
+  if (cut) return fmt::format("{}, the last one in part, in {} windows", rows, windows);
   return windows == read ? rows : fmt::format("{} in {} windows", rows, windows);
 }
 

@@ -56,6 +56,7 @@ class Finetuning {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
+    if (request_.run.group->is_root()) warn_of_long_warmup(settings_.schedule, "finetune");
     const std::int64_t positions = base_.model->config().decoder.max_position_embeddings;
     if (stream_.longest_wording() > positions + 1) {
       user_error("a wording in {} has {} tokens, the model only {} positions; shorten it",

@@ -57,9 +57,10 @@ void print_backgrounds(const Checkpoint& checkpoint) {
   const auto files = background_files(checkpoint.folder);
   if (files.empty()) fmt::print("  background  none (slotwise-background makes one)\n");
   for (const auto& path : files) {
-    const BackgroundUsage background = load_background(path);
+    BackgroundUsage background;
     std::int64_t changed = 0;
     try {
+      background = load_background(path);
       changed = check_background(background, *checkpoint.model, checkpoint.tokenizer->hash());
     } catch (const UserError& e) {
       fmt::print("  background  {}: {}\n", path.filename().string(), e.what());

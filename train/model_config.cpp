@@ -164,7 +164,7 @@ void refuse_unsupported(const json& j, DecoderConfig& decoder) {
     if (found.is_null() || found == value) return;
     user_error("{} = {} is not supported; only {} is", key, found.dump(), value.dump());
   };
-  only("hidden_act", "silu");
+  if (j.value("hidden_act", json()) != "swish") only("hidden_act", "silu");  // one function
   only("attention_bias", false);
   only("mlp_bias", false);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
@@ -172,7 +172,8 @@ void refuse_unsupported(const json& j, DecoderConfig& decoder) {
     if (rope.is_null()) continue;
     for (const auto& [name, value] : rope.items()) {
       const bool type = name == "rope_type" || name == "type";
-      if (type && value == "default") continue;
+      if (value.is_null() || (type && value == "default")) continue;
+      if ((name == "factor" || name == "partial_rotary_factor") && value == 1) continue;
       if (name == "rope_theta" && (!j.contains(name) || j.at(name) == value)) {
         decoder.rope_theta = value.get<double>();
         continue;

@@ -1,9 +1,10 @@
 #include "train/optimizer_setup.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 
 #include "core/error.h"
-#include "train/ranks.h"
 
 namespace slotwise {
 
@@ -31,16 +32,15 @@ Schedule read_schedule(const Options& options, const std::string& section, std::
   schedule.warmup_steps = options.count(section + ".warmup", 0, 0);
   schedule.floor = options.number_within(section + ".floor", 0.0, 1.0, 0.0);
   schedule.total_steps = steps;
-  const auto place = place_by_launcher();
-  const bool is_root = !place || place->rank == 0;
-  if (schedule.warmup_steps > steps && is_root) {
-    std::fprintf(stderr,
-                 "warning: %s.warmup (%lld steps) is longer than the run (%lld steps): the "
-                 "learning rate never gets to what was asked for\n",
-                 section.c_str(), static_cast<long long>(schedule.warmup_steps),
-                 static_cast<long long>(steps));
-  }
   return schedule;
+}
+
+void warn_of_long_warmup(const Schedule& schedule, const std::string& section) {
+  if (schedule.warmup_steps <= schedule.total_steps) return;
+  fmt::print(stderr,
+             "warning: {}.warmup ({} steps) is longer than the run ({} steps): the learning rate "
+             "never gets to what was asked for\n",
+             section, schedule.warmup_steps, schedule.total_steps);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<Parameter>& parameters,

@@ -28,6 +28,8 @@ struct OptimizerSettings {
 OptimizerSettings read_optimizer_settings(const Options& options, const std::string& section);
 // Keys schedule, warmup, floor.
 Schedule read_schedule(const Options& options, const std::string& section, std::int64_t steps);
+// On standard error; said by the root alone.
+void warn_of_long_warmup(const Schedule& schedule, const std::string& section);
 
 // Over every parameter that requires a gradient.
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<Parameter>& parameters,

@@ -17,6 +17,10 @@ using nlohmann::ordered_json;
 PromptScores read_scores(const ParetoPlan& plan, const json& evaluation,
                          const std::string& questions) {
   const json& scores = evaluation.at("questions").at(questions);
+  if (!scores.contains("half0") && scores.value("count", 0) > 1) {
+    user_error("the scores of '{}' come from an earlier version; make them again with --fresh",
+               questions);
+  }
   if (!scores.contains("half0")) {
     user_error("the set '{}' needs at least two questions: one half chooses settings, one reports",
                questions);

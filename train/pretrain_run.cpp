@@ -86,6 +86,7 @@ class Pretraining {
       if (!request_.run.quiet) fmt::print("{} is finished already\n", request_.run.out.string());
       return RunEnd::finished;
     }
+    if (request_.run.group->is_root()) warn_of_long_warmup(settings_.schedule, "pretrain");
     const MixtureLoader loader(dataset_.parts(),
                                {.seed = request_.seed,
                                 .window_tokens = static_cast<int>(settings_.window),

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include "core/devices.h"
@@ -92,14 +93,6 @@ std::shared_ptr<Communicator> joined_group(const RankPlace& place, const GroupOp
       "the launcher started {} ranks, and MPI knows of {}: it was built for another launcher; "
       "start with the mpirun of that MPI, or srun --mpi=pmix",
       place.ranks, group->size());
-}
-
-// srun that does not speak PMIx leaves every task to run the whole job by itself.
-void refuse_unjoined_tasks() {
-  const auto tasks = number_of("SLURM_STEP_NUM_TASKS");
-  if (!tasks || *tasks < 2 || place_by_launcher() || place_by_environment()) return;
-  user_error("srun started {} tasks that cannot find each other; start them with srun --mpi=pmix",
-             *tasks);
 }
 
 std::string host_name() {
@@ -229,7 +222,6 @@ std::shared_ptr<Communicator> group_for(Device device, const std::shared_ptr<Com
 int run_ranks(const char* name, const RankArguments& arguments, int argc, char** argv,
               const RankBody& body, const std::function<void(int ranks)>& expect) {
   const GroupOptions options = arguments.group_options();
-  refuse_unjoined_tasks();
   const std::optional<RankPlace> place = place_by_launcher();
   const RankBody checked = [&](const std::shared_ptr<Communicator>& group) {
     if (expect) expect(group->size());
@@ -249,8 +241,12 @@ int run_ranks(const char* name, const RankArguments& arguments, int argc, char**
 }
 
 int ranks_on_this_host(Communicator& group) {
-  const std::vector<std::string> hosts = texts_of(group, host_name());
-  return static_cast<int>(std::count(hosts.begin(), hosts.end(), host_name()));
+  // Machines made from one image may share a name.
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string own = host_name(), boot;
+  if (std::getline(file, boot)) own += " " + boot;
+  const std::vector<std::string> hosts = texts_of(group, own);
+  return static_cast<int>(std::count(hosts.begin(), hosts.end(), own));
 }
 
 std::string rank_table(Communicator& group, const std::string& device) {

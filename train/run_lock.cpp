@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/error.h"
@@ -45,6 +46,14 @@ bool lies_in(const fs::path& inner, const fs::path& outer) {
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
+// srun that does not speak PMIx leaves every task to do the whole work by itself.
+const char* hint_for_tasks() {
+  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  return tasks != nullptr && std::atoi(tasks) > 1
+             ? " (tasks of srun work together when started with srun --mpi=pmix)"
+             : "";
+}
+
 }  // namespace
 
 RunLock::RunLock(const fs::path& folder)
@@ -59,8 +68,8 @@ RunLock::RunLock(const fs::path& folder)
       if (reason != EWOULDBLOCK) {
         user_error("cannot lock {}: {}", path_.string(), std::strerror(reason));
       }
-      user_error("another program is at work in {}; wait until it ends or choose another folder",
-                 folder.string());
+      user_error("another program is at work in {}; wait until it ends or choose another folder{}",
+                 folder.string(), hint_for_tasks());
     }
     if (same_file(descriptor_, path_)) return;
     close(descriptor_);

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Turns a CUDA source into C++ for the simulated GPU: translate.py IN OUT [NAME]
+"""Turns a CUDA source into C++ for the simulated GPU: translate.py IN OUT
 
 `kernel<<<grid, block, bytes, stream>>>(arguments)` becomes a call of simulated_gpu::launch, and
 `extern __shared__ T name[]` a pointer to the block's dynamic shared memory. All else is left to the
 macros of simulated_gpu.h. Line numbers stay as they are.
 """
+import os
 import re
 import sys
 
@@ -68,13 +69,15 @@ def main():
     text = SHARED.sub(
         r"\1* const \2 = static_cast<\1*>(::simulated_gpu::dynamic_shared_memory());", text)
     text = translate_launches(text)
-    head = "" if target.endswith(".cuh") else '#define __CUDACC__ 1\n#include "simulated_gpu.h"\n'
-    if target.endswith(".cuh"):  # #pragma once must come first
-        head = ""
-    else:
-        head += f'#line 1 "{source}"\n'
+    if not target.endswith(".cuh"):  # whose #pragma once must come first
+        head = '#define __CUDACC__ 1\n#include "simulated_gpu.h"\n'
+        text = f'{head}#line 1 "{source}"\n{text}'
+    if os.path.exists(target):
+        with open(target, encoding="utf-8") as file:
+            if file.read() == text:  # nothing to compile again
+                return
     with open(target, "w", encoding="utf-8") as file:
-        file.write(head + text)
+        file.write(text)
 
 
 main()

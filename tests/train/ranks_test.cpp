@@ -16,6 +16,7 @@
 #include "tests/train/tiny_world.h"
 #include "train/checkpoint.h"
 #include "train/rank_launcher.h"
+#include "train/run_lock.h"
 
 namespace slotwise::testing {
 namespace {
@@ -130,16 +131,15 @@ TEST_F(Ranks, ARunGoesOnWithOtherNumbersOfRanks) {
   }
 }
 
-TEST_F(Ranks, TasksThatCannotFindEachOtherAreRefused) {
+TEST_F(Ranks, TasksThatCannotFindEachOtherAreToldHow) {
   const TemporaryFolder folder;
+  const RunLock other(folder / "run");
   const Finished done =
       run_command(Words{"env", "SLURM_STEP_NUM_TASKS=2", program_path("pretrain")} +
                   tiny_world().pretrain(folder / "run"));
   EXPECT_EQ(done.code, 1);
-  EXPECT_EQ(done.error,
-            "slotwise-pretrain: srun started 2 tasks that cannot find each other; start them with "
-            "srun --mpi=pmix\n");
-  EXPECT_FALSE(fs::exists(folder / "run"));
+  EXPECT_TRUE(contains(done.error, "another program is at work")) << done.error;
+  EXPECT_TRUE(contains(done.error, "srun --mpi=pmix")) << done.error;
 }
 
 TEST_F(Ranks, AMistakeIsToldOnceAndLeavesNoTrace) {
@@ -373,10 +373,15 @@ TEST_F(Ranks, TheBenchmarkStopsBetweenSteps) {
   const fs::path program = program_path("pretrain").parent_path() / "ranks_bench";
   if (!fs::exists(program)) GTEST_SKIP() << "ranks_bench is not built";
   for (const Words& ranks : {Words{"--ranks", "2"}, Words{}}) {
-    RunningProgram running(Words{program, "--shape", "tiny", "--steps", "1000000"} + ranks);
-    std::this_thread::sleep_for(std::chrono::seconds(3));
-    running.interrupt();
-    const Finished end = running.wait();
+    Finished end;
+    for (int attempt = 1; attempt <= 5;
+         ++attempt) {  // a loaded machine may not have started it yet
+      RunningProgram running(Words{program, "--shape", "tiny", "--steps", "1000000"} + ranks);
+      std::this_thread::sleep_for(std::chrono::seconds(3 * attempt));
+      running.interrupt();
+      end = running.wait();
+      if (end.code == 130) break;
+    }
     EXPECT_EQ(end.code, 130) << end.error;
     EXPECT_EQ(end.error, "ranks_bench: interrupted, nothing was measured\n");
     EXPECT_EQ(end.out, "");

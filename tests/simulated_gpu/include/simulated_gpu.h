@@ -4,9 +4,9 @@
 // finds: wrong arithmetic and indices, uses of shared memory that no barrier orders (in another
 // order of the threads: SLOTWISE_SIMULATED_ORDER=reverse or a number), barriers that not all
 // threads reach, warp operations that name a lane which has ended; with AddressSanitizer reads and
-// writes outside of memory, and misaligned ones with UBSan. What it cannot find: races between
-// blocks or between warps that go on without waiting, the compiler's and the hardware's own
-// behaviour, time.
+// writes outside of memory, and misaligned ones with UBSan. What it cannot find: reads of static
+// shared memory that was never written; races between blocks or between warps that go on without
+// waiting, the compiler's and the hardware's own behaviour, time.
 #pragma once
 
 #include <cuda_runtime_api.h>
