@@ -34,7 +34,8 @@ struct ProductKeyLookup {
 SLOTWISE_OP(product_key_lookup, ProductKeyLookup)
 
 // From the gradient of the weights, through softmax and the chosen scores only. `slots` are what a
-// lookup with these keys wrote, all in [0, n^2) by construction: the CPU checks that, CUDA does not.
+// lookup with these keys wrote, all in [0, n^2) by construction: the CPU checks that, CUDA does
+// not.
 struct ProductKeyLookupBackward {
   Sink dquery, dkeys;  // each optional
   Tensor dweights;
