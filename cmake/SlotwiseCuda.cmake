@@ -1,6 +1,6 @@
 # The CUDA backend: SLOTWISE_CUDA AUTO takes it when nvcc works, ON insists, OFF leaves it out,
-# SIMULATED compiles it for the processor. Sets SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native` is no default: a binary is often built on a
-# machine without the GPU that it runs on.
+# SIMULATED compiles it for the processor. Sets SLOTWISE_HAS_CUDA and SLOTWISE_CUDA_TEXT. `native`
+# is no default: a binary is often built on a machine without the GPU that it runs on.
 set(SLOTWISE_HAS_CUDA OFF)
 set(SLOTWISE_HAS_CUDNN OFF)
 set(SLOTWISE_CUDNN_TEXT "off: no CUDA")
